@@ -1,0 +1,1 @@
+"""Hold a contact-centre chat from Python."""

@@ -1,0 +1,1 @@
+"""The vocabulary of Genesys GMS Chat v2."""
