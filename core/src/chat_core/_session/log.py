@@ -1,0 +1,261 @@
+"""The one ordered event log of a session, and the cursors through which it is read.
+
+A linked list: appending, evicting and leaving out superseded typing cost the same however long the log is, and a cursor
+is a place in it. The newest 10,000 events or 16 MiB are kept (architecture, "Session"); a reader that comes later than
+that is given the evicted ones from the server's transcript.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from chat_core._model.events import ContinuityLost, Event, LossReason, ParticipantTyping
+
+__all__ = ["Cursor", "EventLog"]
+
+MAX_EVENTS = 10_000
+MAX_BYTES = 16 * 1024 * 1024
+
+#: What an event costs beside its texts, roughly, in bytes.
+_OVERHEAD = 400
+
+#: Fetches the transcript's events above the first index and below the second; None when it cannot be had.
+Refetch: TypeAlias = Callable[[int, int], Awaitable[tuple[Event, ...] | None]]
+
+
+class _Node:
+    """One event's place in the list."""
+
+    __slots__ = ("event", "evicted", "last_index", "next", "number", "previous", "size", "superseded")
+
+    def __init__(self, event: Event | None, number: int, size: int, last_index: int) -> None:
+        self.event = event
+        self.number = number
+        self.size = size
+        #: The highest index at or before this place.
+        self.last_index = last_index
+        self.next: _Node | None = None
+        self.previous: _Node | None = None
+        #: A newer typing event of the same party exists; only readers that were there already see this one.
+        self.superseded = False
+        #: Dropped from the front; a cursor that stands here or before has missed what followed.
+        self.evicted = False
+
+
+def _size(event: Event) -> int:
+    text = getattr(event, "text", None)
+    return _OVERHEAD + (len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0)
+
+
+class EventLog:
+    """What happened in one session, in order. Belongs to one event loop.
+
+    Args:
+        refetch: how evicted events are brought back for a late reader, None when they cannot be.
+    """
+
+    def __init__(
+        self, *, refetch: Refetch | None = None, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self._refetch = refetch
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        #: The node before the first kept one.
+        self._front = _Node(None, 0, 0, 0)
+        self._tail = self._front
+        self._count = 0
+        self._bytes = 0
+        self._typing: dict[object, _Node] = {}
+        self._cursors: set[Cursor] = set()
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._delivered = 0
+        #: True when nothing can follow: the session ended or was detached.
+        self.closed = False
+
+    @property
+    def last_index(self) -> int:
+        """The highest index in the log, 0 when there is none."""
+        return self._tail.last_index
+
+    @property
+    def delivered(self) -> int:
+        """The highest index that every open reader has finished. Never falls."""
+        if self._cursors:
+            self._delivered = max(self._delivered, min(cursor.finished for cursor in self._cursors))
+        return self._delivered
+
+    @delivered.setter
+    def delivered(self, index: int) -> None:
+        self._delivered = index
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, event: Event) -> None:
+        """Put an event at the end and wake whoever waits for it."""
+        assert not self.closed
+        # A position reset counts indexes anew, so the place's index follows the event, up or down.
+        last_index = event.index if event.index is not None else self._tail.last_index
+        node = _Node(event, self._tail.number + 1, _size(event), last_index)
+        node.previous = self._tail
+        self._tail.next = node
+        self._tail = node
+        self._count += 1
+        self._bytes += node.size
+        if isinstance(event, ParticipantTyping):
+            self._supersede(event, node)
+        while self._count > 1 and (self._count > self._max_events or self._bytes > self._max_bytes):
+            self._evict()
+        self._wake()
+
+    def begin_epoch(self) -> None:
+        """Forget how far readers are: the server counts anew."""
+        self._delivered = 0
+        for cursor in self._cursors:
+            cursor.finished = 0
+
+    def close(self) -> None:
+        """Say that nothing follows. Readers end once they have read what is there."""
+        self.closed = True
+        self._wake()
+
+    def cursor(self, *, after: int = 0, counts: bool = True) -> Cursor:
+        """Open a reader that sees the past first.
+
+        Args:
+            after: leave out events whose index is not above this one.
+            counts: whether ``delivered`` waits for this reader.
+        """
+        return Cursor(self, self._front, after=after, counts=counts)
+
+    def _supersede(self, event: ParticipantTyping, node: _Node) -> None:
+        party = event.party.id if event.party is not None else None
+        older = self._typing.get(party)
+        self._typing[party] = node
+        if older is None or older.evicted:
+            return
+        older.superseded = True
+        if all(cursor.has_passed(older) for cursor in self._cursors):
+            self._unlink(older)
+
+    def _unlink(self, node: _Node) -> None:
+        """Take a typing event out of the middle. A cursor that stands on it still finds the way on."""
+        assert node.previous is not None
+        assert node.next is not None
+        node.previous.next = node.next
+        node.next.previous = node.previous
+        self._count -= 1
+        self._bytes -= node.size
+
+    def _evict(self) -> None:
+        old, first = self._front, self._front.next
+        assert first is not None
+        # The evicted node becomes the one before the first. What it held goes, its index stays.
+        self._count -= 1
+        self._bytes -= first.size
+        first.event = None
+        first.previous = None
+        first.size = 0
+        old.evicted = True
+        old.next = None
+        self._front = first
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _changed(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+
+class Cursor:
+    """One reader's place in the log."""
+
+    def __init__(self, log: EventLog, place: _Node, *, after: int, counts: bool) -> None:
+        self._log = log
+        self._place = place
+        self._after = after
+        #: The reader was there when everything above this number was appended.
+        self._opened_at = log._tail.number
+        #: The highest index that was handed over.
+        self._handed = after
+        #: The highest index that the reader is done with.
+        self.finished = after
+        #: Evicted events that were fetched again, or the statement that they are lost.
+        self._brought: list[Event] = []
+        self._counts = counts
+        if counts:
+            log._cursors.add(self)
+
+    def has_passed(self, node: _Node) -> bool:
+        """Say whether this reader will not see that place (any more)."""
+        return self._place.number >= node.number or self._opened_at >= node.number
+
+    def finish(self) -> None:
+        """Say that the reader is done with everything handed over so far."""
+        self.finished = self._handed
+
+    def take(self) -> Event | None:
+        """Hand over the next event if it is there. What was evicted needs ``next``."""
+        if self._brought:
+            return self._hand(self._brought.pop(0))
+        while not self._behind() and (node := self._place.next) is not None:
+            self._place = node
+            if node.superseded and self._opened_at >= node.number:
+                continue
+            event = node.event
+            assert event is not None
+            if event.index is not None and event.index <= self._after:
+                self._handed = max(self._handed, event.index)
+                continue
+            return self._hand(event)
+        return None
+
+    async def next(self) -> Event | None:
+        """Wait for the next event; None when nothing follows."""
+        while True:
+            if self._behind():
+                await self._catch_up()
+            event = self.take()
+            if event is not None:
+                return event
+            if self._log.closed and not self._behind():
+                return None
+            if not self._behind():
+                await self._log._changed()
+
+    def close(self) -> None:
+        """Stop reading. What was handed over last does not count as finished."""
+        _ = self._log.delivered  # while this reader is still among those that count
+        self._log._cursors.discard(self)
+
+    def _behind(self) -> bool:
+        front = self._log._front
+        return self._place.evicted or self._place.number < front.number
+
+    def _hand(self, event: Event) -> Event:
+        if event.index is not None:
+            self._handed = event.index
+        return event
+
+    async def _catch_up(self) -> None:
+        """Bring back what was evicted before this reader came to it, or say that it is lost (RP-1)."""
+        front = self._log._front
+        above, below = max(self._place.last_index, self._after), front.last_index + 1
+        self._place = front
+        if below - above <= 1:
+            return
+        events = await self._log._refetch(above, below) if self._log._refetch is not None else None
+        if events is None:
+            self._brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))
+        else:
+            self._brought.extend(events)

@@ -1,0 +1,126 @@
+"""What became of a message (RP-4): one receipt each, with a state that is never a guess."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from typing import Final
+
+from chat_core._model.errors import ChatError, SendExpiredError, SendRejectedError, SendUnknownError
+
+__all__ = ["Receipt", "ReceiptState"]
+
+
+class ReceiptState(enum.StrEnum):
+    """How far a message has come."""
+
+    QUEUED = "queued"  #: waiting for its turn; nothing has left
+    IN_FLIGHT = "in flight"  #: on its way, or being looked for in the transcript
+    ACCEPTED = "accepted"  #: the server took it
+    ECHOED = "echoed"  #: the server's transcript shows it, at ``index``
+    REJECTED = "rejected"  #: the server refused it
+    EXPIRED = "expired"  #: it waited too long and never left
+    UNKNOWN = "unknown"  #: nobody can tell, and it was not sent again
+
+
+_FAILED: Final = frozenset({ReceiptState.REJECTED, ReceiptState.EXPIRED, ReceiptState.UNKNOWN})
+_RANK: Final = {
+    ReceiptState.QUEUED: 0,
+    ReceiptState.IN_FLIGHT: 1,
+    ReceiptState.ACCEPTED: 2,
+    ReceiptState.ECHOED: 3,
+    ReceiptState.REJECTED: 4,
+    ReceiptState.EXPIRED: 4,
+    ReceiptState.UNKNOWN: 4,
+}
+
+
+class Receipt:
+    """What became of one message.
+
+    Attributes:
+        number: the message's place among those this session sent, from 1.
+        state: how far it has come.
+        index: its place in the transcript once it is echoed.
+        copies: the indexes of every copy the transcript shows; more than one after an answer was lost and the server
+            took the first try later than the settle time.
+        attempts: how often it was put on the wire.
+        error: why it failed, None unless it did.
+    """
+
+    def __init__(self, number: int, length: int) -> None:
+        self.number = number
+        self.state = ReceiptState.QUEUED
+        self.index: int | None = None
+        self.copies: tuple[int, ...] = ()
+        self.attempts = 0
+        self.error: ChatError | None = None
+        self._length = length
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def __repr__(self) -> str:
+        place = f" at {self.index}" if self.index is not None else ""
+        return f"<Receipt {self.number}: {self.state}{place}, {self._length} characters>"
+
+    @property
+    def failed(self) -> bool:
+        """True when the message was rejected, expired or its fate is unknown."""
+        return self.state in _FAILED
+
+    async def reached(self, state: ReceiptState | str) -> Receipt:
+        """Wait until the message has come as far as ``state`` (``accepted`` or ``echoed``).
+
+        Raises:
+            SendRejectedError: the server refused it.
+            SendExpiredError: it waited too long and never left.
+            SendUnknownError: nobody can tell.
+        """
+        wanted = ReceiptState(state)
+        while _RANK[self.state] < _RANK[wanted]:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+        if self.failed and self.state is not wanted:
+            raise self._failure()
+        return self
+
+    def move(self, state: ReceiptState, *, error: ChatError | None = None) -> None:
+        """Note how far the message has come. A state is never taken back."""
+        if _RANK[state] <= _RANK[self.state]:
+            return
+        self.state = state
+        self.error = error
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def show(self, index: int) -> None:
+        """Note that the transcript shows the message, or another copy of it."""
+        self.copies += (index,)
+        if self.index is None:
+            self.index = index
+        if not self.failed:
+            self.move(ReceiptState.ECHOED)
+
+    def _failure(self) -> ChatError:
+        cause = self.error
+        details = {"code": cause.code, "origin": cause.origin} if cause is not None else {}
+        reason = f": {cause.description}" if cause is not None else ""
+        match self.state:
+            case ReceiptState.REJECTED:
+                error: ChatError = SendRejectedError(f"the server refused the message{reason}", receipt=self, **details)
+            case ReceiptState.EXPIRED:
+                error = SendExpiredError(f"the message was never sent{reason}", receipt=self, **details)
+            case _:
+                error = SendUnknownError(
+                    f"nobody can tell whether the message arrived{reason}",
+                    receipt=self,
+                    advice="look for it with get_transcript() before sending it again",
+                    **details,
+                )
+        error.__cause__ = cause
+        return error
