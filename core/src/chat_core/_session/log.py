@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
+from weakref import WeakSet
 
 from chat_core._model.events import ContinuityLost, Event, LossReason, ParticipantTyping
 
@@ -28,9 +29,10 @@ Refetch: TypeAlias = Callable[[int, int], Awaitable[tuple[Event, ...] | None]]
 class _Node:
     """One event's place in the list."""
 
-    __slots__ = ("event", "evicted", "last_index", "next", "number", "previous", "size", "superseded")
+    __slots__ = ("epoch", "event", "evicted", "last_index", "next", "number", "previous", "size", "superseded")
 
-    def __init__(self, event: Event | None, number: int, size: int, last_index: int) -> None:
+    def __init__(self, event: Event | None, number: int, size: int, last_index: int, epoch: int) -> None:
+        self.epoch = epoch
         self.event = event
         self.number = number
         self.size = size
@@ -54,41 +56,55 @@ class EventLog:
 
     Args:
         refetch: how evicted events are brought back for a late reader, None when they cannot be.
+        progress: called when ``delivered`` has risen.
+        max_events, max_bytes: how much is kept.
     """
 
     def __init__(
-        self, *, refetch: Refetch | None = None, max_events: int = MAX_EVENTS, max_bytes: int = MAX_BYTES
+        self,
+        *,
+        refetch: Refetch | None = None,
+        progress: Callable[[], None] | None = None,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._refetch = refetch
+        self.refetch = refetch
+        self._progress = progress
         self._max_events = max_events
         self._max_bytes = max_bytes
         #: The node before the first kept one.
-        self._front = _Node(None, 0, 0, 0)
-        self._tail = self._front
+        self.front = _Node(None, 0, 0, 0, 0)
+        self.tail = self.front
         self._count = 0
         self._bytes = 0
         self._typing: dict[object, _Node] = {}
-        self._cursors: set[Cursor] = set()
+        #: Open readers. A reader that was forgotten rather than closed must not hold ``delivered`` back.
+        self.cursors: WeakSet[Cursor] = WeakSet()
         self._waiters: set[asyncio.Future[None]] = set()
-        self._delivered = 0
+        #: Epoch and index; the server began to count anew ``epoch`` times.
+        self._delivered = (0, 0)
+        self.epoch = 0
         #: True when nothing can follow: the session ended or was detached.
         self.closed = False
 
     @property
     def last_index(self) -> int:
         """The highest index in the log, 0 when there is none."""
-        return self._tail.last_index
+        return self.tail.last_index
 
     @property
     def delivered(self) -> int:
-        """The highest index that every open reader has finished. Never falls."""
-        if self._cursors:
-            self._delivered = max(self._delivered, min(cursor.finished for cursor in self._cursors))
-        return self._delivered
+        """The highest index that every open reader has finished. Never falls within one epoch."""
+        epoch, index = self._delivered
+        return index if epoch == self.epoch else 0
 
-    @delivered.setter
-    def delivered(self, index: int) -> None:
-        self._delivered = index
+    def measure(self) -> None:
+        """Look how far the readers are."""
+        finished = min((cursor.finished for cursor in self.cursors), default=(0, 0))
+        if finished > self._delivered:
+            self._delivered = finished
+            if self._progress is not None:
+                self._progress()
 
     def __len__(self) -> int:
         return self._count
@@ -96,12 +112,14 @@ class EventLog:
     def append(self, event: Event) -> None:
         """Put an event at the end and wake whoever waits for it."""
         assert not self.closed
+        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+            self.epoch += 1
         # A position reset counts indexes anew, so the place's index follows the event, up or down.
-        last_index = event.index if event.index is not None else self._tail.last_index
-        node = _Node(event, self._tail.number + 1, _size(event), last_index)
-        node.previous = self._tail
-        self._tail.next = node
-        self._tail = node
+        last_index = event.index if event.index is not None else self.tail.last_index
+        node = _Node(event, self.tail.number + 1, _size(event), last_index, self.epoch)
+        node.previous = self.tail
+        self.tail.next = node
+        self.tail = node
         self._count += 1
         self._bytes += node.size
         if isinstance(event, ParticipantTyping):
@@ -110,11 +128,9 @@ class EventLog:
             self._evict()
         self._wake()
 
-    def begin_epoch(self) -> None:
-        """Forget how far readers are: the server counts anew."""
-        self._delivered = 0
-        for cursor in self._cursors:
-            cursor.finished = 0
+    def begin(self, delivered: int) -> None:
+        """Begin with what an earlier owner's readers have finished."""
+        self._delivered = (0, delivered)
 
     def close(self) -> None:
         """Say that nothing follows. Readers end once they have read what is there."""
@@ -128,7 +144,12 @@ class EventLog:
             after: leave out events whose index is not above this one.
             counts: whether ``delivered`` waits for this reader.
         """
-        return Cursor(self, self._front, after=after, counts=counts)
+        place = self.front
+        if place.number:
+            # The beginning was evicted; the reader stands before it and catches up.
+            place = _Node(None, 0, 0, 0, 0)
+            place.evicted = True
+        return Cursor(self, place, after=after, counts=counts)
 
     def _supersede(self, event: ParticipantTyping, node: _Node) -> None:
         party = event.party.id if event.party is not None else None
@@ -137,7 +158,7 @@ class EventLog:
         if older is None or older.evicted:
             return
         older.superseded = True
-        if all(cursor.has_passed(older) for cursor in self._cursors):
+        if all(cursor.has_passed(older) for cursor in self.cursors):
             self._unlink(older)
 
     def _unlink(self, node: _Node) -> None:
@@ -150,7 +171,7 @@ class EventLog:
         self._bytes -= node.size
 
     def _evict(self) -> None:
-        old, first = self._front, self._front.next
+        old, first = self.front, self.front.next
         assert first is not None
         # The evicted node becomes the one before the first. What it held goes, its index stays.
         self._count -= 1
@@ -160,7 +181,7 @@ class EventLog:
         first.size = 0
         old.evicted = True
         old.next = None
-        self._front = first
+        self.front = first
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, set()
@@ -168,7 +189,7 @@ class EventLog:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _changed(self) -> None:
+    async def changed(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
@@ -185,16 +206,16 @@ class Cursor:
         self._place = place
         self._after = after
         #: The reader was there when everything above this number was appended.
-        self._opened_at = log._tail.number
-        #: The highest index that was handed over.
-        self._handed = after
-        #: The highest index that the reader is done with.
-        self.finished = after
+        self._opened_at = log.tail.number
+        #: Epoch and index of what was handed over last.
+        self._handed = (0, after)
+        #: Epoch and index up to which the reader is done.
+        self.finished = (0, after)
         #: Evicted events that were fetched again, or the statement that they are lost.
         self._brought: list[Event] = []
         self._counts = counts
         if counts:
-            log._cursors.add(self)
+            log.cursors.add(self)
 
     def has_passed(self, node: _Node) -> bool:
         """Say whether this reader will not see that place (any more)."""
@@ -202,7 +223,9 @@ class Cursor:
 
     def finish(self) -> None:
         """Say that the reader is done with everything handed over so far."""
-        self.finished = self._handed
+        if self.finished != self._handed:
+            self.finished = self._handed
+            self._log.measure()
 
     def take(self) -> Event | None:
         """Hand over the next event if it is there. What was evicted needs ``next``."""
@@ -214,8 +237,7 @@ class Cursor:
                 continue
             event = node.event
             assert event is not None
-            if event.index is not None and event.index <= self._after:
-                self._handed = max(self._handed, event.index)
+            if event.index is not None and event.index <= self._after and node.epoch == 0:
                 continue
             return self._hand(event)
         return None
@@ -231,30 +253,30 @@ class Cursor:
             if self._log.closed and not self._behind():
                 return None
             if not self._behind():
-                await self._log._changed()
+                await self._log.changed()
 
     def close(self) -> None:
         """Stop reading. What was handed over last does not count as finished."""
-        _ = self._log.delivered  # while this reader is still among those that count
-        self._log._cursors.discard(self)
+        self._log.cursors.discard(self)
+        self._log.measure()
 
     def _behind(self) -> bool:
-        front = self._log._front
+        front = self._log.front
         return self._place.evicted or self._place.number < front.number
 
     def _hand(self, event: Event) -> Event:
         if event.index is not None:
-            self._handed = event.index
+            self._handed = (self._place.epoch, event.index)
         return event
 
     async def _catch_up(self) -> None:
         """Bring back what was evicted before this reader came to it, or say that it is lost (RP-1)."""
-        front = self._log._front
+        front = self._log.front
         above, below = max(self._place.last_index, self._after), front.last_index + 1
         self._place = front
         if below - above <= 1:
             return
-        events = await self._log._refetch(above, below) if self._log._refetch is not None else None
+        events = await self._log.refetch(above, below) if self._log.refetch is not None else None
         if events is None:
             self._brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))
         else:
