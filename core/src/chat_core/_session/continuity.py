@@ -286,7 +286,8 @@ class Continuity:
         if index is None:
             # It has no place of its own, so it takes the one where it came: behind whatever is held back.
             if self._held:
-                self._held[self._newest_held].followers.append(event)
+                place = self._newest_held if self._newest_held in self._held else max(self._held)
+                self._held[place].followers.append(event)
             else:
                 out.append(event)
         elif index == self.expected:

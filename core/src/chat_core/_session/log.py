@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from chat_core._model.events import ContinuityLost, Event, LossReason, ParticipantTyping
@@ -137,19 +137,14 @@ class EventLog:
         self.closed = True
         self._wake()
 
-    def cursor(self, *, after: int = 0, counts: bool = True) -> Cursor:
-        """Open a reader that sees the past first.
-
-        Args:
-            after: leave out events whose index is not above this one.
-            counts: whether ``delivered`` waits for this reader.
-        """
+    def cursor(self, *, after: int = 0) -> Cursor:
+        """Open a reader that sees the past first, without the events whose index is not above ``after``."""
         place = self.front
         if place.number:
             # The beginning was evicted; the reader stands before it and catches up.
             place = _Node(None, 0, 0, 0, 0)
             place.evicted = True
-        return Cursor(self, place, after=after, counts=counts)
+        return Cursor(self, place, after=after)
 
     def _supersede(self, event: ParticipantTyping, node: _Node) -> None:
         party = event.party.id if event.party is not None else None
@@ -201,7 +196,7 @@ class EventLog:
 class Cursor:
     """One reader's place in the log."""
 
-    def __init__(self, log: EventLog, place: _Node, *, after: int, counts: bool) -> None:
+    def __init__(self, log: EventLog, place: _Node, *, after: int) -> None:
         self._log = log
         self._place = place
         self._after = after
@@ -213,13 +208,24 @@ class Cursor:
         self.finished = (0, after)
         #: Evicted events that were fetched again, or the statement that they are lost.
         self._brought: list[Event] = []
-        self._counts = counts
-        if counts:
-            log.cursors.add(self)
+        #: The task that asked for an event last.
+        self.task: asyncio.Task[Any] | None = None
+        log.cursors.add(self)
 
     def has_passed(self, node: _Node) -> bool:
         """Say whether this reader will not see that place (any more)."""
         return self._place.number >= node.number or self._opened_at >= node.number
+
+    def copy(self) -> Cursor:
+        """Open another reader at the same place."""
+        other = Cursor(self._log, self._place, after=self._after)
+        other._opened_at, other._handed, other.finished = self._opened_at, self._handed, self.finished
+        other._brought = list(self._brought)
+        return other
+
+    def is_behind(self, other: Cursor) -> bool:
+        """Say whether this reader has read less than another one."""
+        return self._place.number < other._place.number
 
     def finish(self) -> None:
         """Say that the reader is done with everything handed over so far."""
@@ -244,6 +250,7 @@ class Cursor:
 
     async def next(self) -> Event | None:
         """Wait for the next event; None when nothing follows."""
+        self.task = asyncio.current_task()
         while True:
             if self._behind():
                 await self._catch_up()

@@ -6,7 +6,7 @@ import asyncio
 import enum
 from typing import Final
 
-from chat_core._model.errors import ChatError, SendExpiredError, SendRejectedError, SendUnknownError
+from chat_core._model.errors import ChatError, SendExpiredError, SendRejectedError, SendUnknownError, SessionEndedError
 
 __all__ = ["Receipt", "ReceiptState"]
 
@@ -56,11 +56,17 @@ class Receipt:
         self.attempts = 0
         self.error: ChatError | None = None
         self._length = length
+        self._closed = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
         place = f" at {self.index}" if self.index is not None else ""
         return f"<Receipt {self.number}: {self.state}{place}, {self._length} characters>"
+
+    @property
+    def echoed(self) -> bool:
+        """True when the transcript shows the message."""
+        return self.state is ReceiptState.ECHOED
 
     @property
     def failed(self) -> bool:
@@ -74,9 +80,12 @@ class Receipt:
             SendRejectedError: the server refused it.
             SendExpiredError: it waited too long and never left.
             SendUnknownError: nobody can tell.
+            SessionEndedError: the session was over before the message came that far.
         """
         wanted = ReceiptState(state)
         while _RANK[self.state] < _RANK[wanted]:
+            if self._closed:
+                raise SessionEndedError(f"the session was over while the message was {self.state}, not yet {wanted}")
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
             try:
@@ -93,6 +102,14 @@ class Receipt:
             return
         self.state = state
         self.error = error
+        self._wake()
+
+    def close(self) -> None:
+        """Say that the message comes no further: the session is over."""
+        self._closed = True
+        self._wake()
+
+    def _wake(self) -> None:
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():

@@ -1,0 +1,266 @@
+"""Messages on their way out: in order, one in flight, and never a guess about what became of one (RP-4, RP-5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, TypeAlias
+
+from attrs import define, frozen
+
+from chat_core._contracts.logger import Log
+from chat_core._contracts.transport import Reply, SendMessageCommand
+from chat_core._model.errors import (
+    ChatError,
+    NotSentError,
+    RefusedError,
+    SessionEndedError,
+    TransportError,
+)
+from chat_core._model.events import Event, MessageReceived
+from chat_core._session.flow import Flow
+from chat_core._session.receipts import Receipt, ReceiptState
+
+__all__ = ["Outbox", "OutboxLimits", "Resend"]
+
+#: What happens after an ambiguous send whose message the transcript does not show.
+Resend: TypeAlias = Literal["if absent", "never"]
+
+
+@frozen(kw_only=True)
+class OutboxLimits:
+    """The figures of the outbox.
+
+    Attributes:
+        count: messages waiting at most.
+        size: their texts together, bytes of UTF-8 at most.
+        age: seconds that a message may wait to leave.
+        settle: seconds that the server is given to commit before the transcript is read (RP-4).
+        pause: seconds before a message that could not leave is tried again on a link that is up.
+    """
+
+    count: int = 1000
+    size: int = 1024 * 1024
+    age: float = 600.0
+    settle: float = 2.0
+    pause: float = 1.0
+
+
+@define(kw_only=True, eq=False)
+class _Entry:
+    receipt: Receipt
+    command: SendMessageCommand
+    resend: Resend
+    size: int
+    queued_at: float
+    #: The highest index settled before the first attempt: the message can only stand above it.
+    before: int = 0
+
+
+_OVER: Final = "the session is over"
+
+
+class Outbox:
+    """Sends one session's messages.
+
+    Args:
+        send: brings a command to the server.
+        flow: the session's events; knows the position and reads the transcript back.
+        can_read_back: the transport can fetch the transcript.
+        log: hears of what is done about ambiguous sends.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[SendMessageCommand], Awaitable[Reply]],
+        flow: Flow,
+        can_read_back: bool,
+        log: Log,
+        limits: OutboxLimits | None = None,
+    ) -> None:
+        self.limits = limits or OutboxLimits()
+        self._send = send
+        self._flow = flow
+        self._can_read_back = can_read_back
+        self._log = log
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Entry] = deque()
+        self._size = 0
+        self._numbers = 0
+        self._current: _Entry | None = None
+        #: Entries that were put on the wire and are not in the transcript yet, oldest first.
+        self._unclaimed: deque[_Entry] = deque()
+        #: The last one that was sent more than once: an own message that nobody claims is its second copy.
+        self._repeated: Receipt | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue) + (self._current is not None)
+
+    def put(self, command: SendMessageCommand, *, resend: Resend = "if absent") -> Receipt:
+        """Queue a message.
+
+        Raises:
+            SessionEndedError: nothing can be sent any more.
+            ChatError: the outbox is full.
+        """
+        if self._closed:
+            raise SessionEndedError(f"{_OVER}; the message was not sent")
+        size = len(command.text.encode("utf-8", "replace"))
+        if len(self) >= self.limits.count or self._size + size > self.limits.size:
+            raise ChatError(
+                f"the outbox is full: {len(self)} messages of {self._size} bytes wait for the server "
+                f"(limits: {self.limits.count} messages, {self.limits.size} bytes)",
+                retryable=True,
+                advice="await send_message before sending the next one",
+            )
+        self._numbers += 1
+        receipt = Receipt(self._numbers, len(command.text))
+        now = self._loop.time()
+        self._queue.append(_Entry(receipt=receipt, command=command, resend=resend, size=size, queued_at=now))
+        self._size += size
+        self._idle.clear()
+        if self._task is None:
+            self._task = self._loop.create_task(self._run(), name="chat-core: send")
+        return receipt
+
+    def withdraw(self, receipt: Receipt) -> bool:
+        """Take a message back that has not left; False when it is on its way or gone."""
+        for entry in self._queue:
+            if entry.receipt is receipt:
+                self._queue.remove(entry)
+                self._size -= entry.size
+                receipt.move(ReceiptState.EXPIRED, error=ChatError("it was withdrawn before it left"))
+                return True
+        return False
+
+    def saw(self, event: Event) -> None:
+        """Look whether an event is one of our messages. The order decides, never the text: servers trim and filter."""
+        if not isinstance(event, MessageReceived) or not event.own or event.index is None:
+            return
+        if self._unclaimed and event.index > self._unclaimed[0].before:
+            entry = self._unclaimed.popleft()
+            entry.receipt.show(event.index)
+        elif self._repeated is not None:
+            self._log.warning("a message sent twice stands in the transcript twice", self._repeated)
+            self._repeated.show(event.index)
+
+    async def drained(self) -> None:
+        """Wait until nothing waits to be sent."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Stop sending. What never left is expired, what was on its way is unknown."""
+        self._closed = True
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        over = SessionEndedError(_OVER)
+        if self._current is not None:
+            state = ReceiptState.UNKNOWN if self._current.receipt.attempts else ReceiptState.EXPIRED
+            if self._current.receipt.state not in {ReceiptState.ACCEPTED, ReceiptState.ECHOED}:
+                self._current.receipt.move(state, error=over)
+        for entry in self._queue:
+            entry.receipt.move(ReceiptState.EXPIRED, error=over)
+        for entry in self._unclaimed:
+            entry.receipt.close()
+        self._queue.clear()
+        self._unclaimed.clear()
+        self._current = None
+        self._idle.set()
+
+    async def _run(self) -> None:
+        try:
+            while self._queue:
+                self._current = entry = self._queue.popleft()
+                try:
+                    await self._deliver(entry)
+                except Exception as error:  # noqa: BLE001 - a transport is a plugin: its faults end in the receipt
+                    self._log.error("the transport failed to send", error)
+                    self._fail(entry, ReceiptState.UNKNOWN, ChatError(f"{type(error).__name__} in the transport"))
+                self._size -= entry.size
+                self._current = None
+        finally:
+            self._task = None
+            if not self._closed:
+                self._idle.set()
+
+    async def _deliver(self, entry: _Entry) -> None:
+        receipt = entry.receipt
+        entry.before = self._flow.position
+        while True:
+            if not await self._may_leave(entry):
+                return
+            if receipt.attempts == 0:
+                self._unclaimed.append(entry)
+            receipt.attempts += 1
+            receipt.move(ReceiptState.IN_FLIGHT)
+            try:
+                reply = await self._send(entry.command)
+            except NotSentError as error:
+                receipt.attempts -= 1
+                if receipt.attempts == 0:
+                    self._forget(entry)
+                await asyncio.sleep(self.limits.pause if error.retry_after is None else error.retry_after)
+            except RefusedError as error:
+                self._fail(entry, ReceiptState.REJECTED, error)
+                return
+            except TransportError as error:
+                if await self._settle(entry, error):
+                    return
+            else:
+                receipt.move(ReceiptState.ACCEPTED)
+                if reply.batch is not None:
+                    self._flow.receive(reply.batch)
+                if receipt.attempts > 1:
+                    # Before the next message leaves, both copies must have had the chance to show.
+                    self._repeated = receipt
+                    await self._flow.read_back()
+                return
+
+    async def _may_leave(self, entry: _Entry) -> bool:
+        """Wait for a link, as long as the message may wait."""
+        receipt = entry.receipt
+        deadline = entry.queued_at + self.limits.age
+        try:
+            async with asyncio.timeout_at(deadline if receipt.attempts == 0 else None):
+                if await self._flow.link():
+                    return self._loop.time() < deadline or receipt.attempts > 0 or self._expire(entry)
+        except TimeoutError:
+            return self._expire(entry)
+        over = SessionEndedError(_OVER)
+        self._fail(entry, ReceiptState.UNKNOWN if receipt.attempts else ReceiptState.EXPIRED, over)
+        return False
+
+    def _expire(self, entry: _Entry) -> bool:
+        error = ChatError(f"it waited {self.limits.age:g} s for a connection")
+        self._fail(entry, ReceiptState.EXPIRED, error)
+        return False
+
+    async def _settle(self, entry: _Entry, error: TransportError) -> bool:
+        """Find out what became of an ambiguous send; True when its fate is decided, False to send it again."""
+        receipt = entry.receipt
+        self._log.info("it is unclear whether a message arrived", receipt, str(error))
+        if self._can_read_back and not receipt.echoed:
+            await asyncio.sleep(self.limits.settle)
+            # Once the transcript is in the log, the message has claimed its place there if it arrived.
+            absent = not receipt.echoed and await self._flow.read_back() and not receipt.echoed
+            if absent and entry.resend == "if absent":
+                self._log.info("the transcript does not show it; it is sent again", receipt)
+                return False
+        if not receipt.echoed:
+            self._fail(entry, ReceiptState.UNKNOWN, error)
+        return True
+
+    def _fail(self, entry: _Entry, state: ReceiptState, error: ChatError) -> None:
+        self._forget(entry)
+        entry.receipt.move(state, error=error)
+
+    def _forget(self, entry: _Entry) -> None:
+        if entry in self._unclaimed:
+            self._unclaimed.remove(entry)
