@@ -6,6 +6,8 @@ import asyncio
 import math
 from collections.abc import Callable
 
+from attrs import evolve
+
 from chat_core._contracts.logger import Log
 from chat_core._contracts.transport import Batch, Ended, LinkDown, LinkUp, Opened, Transport
 from chat_core._model.errors import ChatError, ErrorCode, NotSentError, RefusedError, TransportError
@@ -52,6 +54,8 @@ class Flow:
         self._waiters: set[asyncio.Future[None]] = set()
         self._refusals = 0
         self._stopped = False
+        #: The visitor is leaving: when the server closes the chat now, this is why.
+        self.leaving = False
 
     @property
     def position(self) -> int:
@@ -82,6 +86,8 @@ class Flow:
 
     def end(self, ended: Ended) -> None:
         """Take the transport's report that the chat is over."""
+        if self.leaving and ended.reason is EndReason.CLOSED:
+            ended = evolve(ended, reason=EndReason.LEFT)
         self._on_batch(ended.batch)
         self._take(self._machine.end(ended, self._loop.time()))
 

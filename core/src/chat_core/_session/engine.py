@@ -1,0 +1,280 @@
+"""One session's moving parts, from the first event to the last: what they share and in which order they stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from chat_core._contracts.providers import Capability
+from chat_core._contracts.transport import Batch, LeaveCommand, Opened, Reply
+from chat_core._model.errors import ChatError, ErrorCode, NotSentError, SessionEndedError, TransportError
+from chat_core._model.events import (
+    Continued,
+    ContinuityLost,
+    EndReason,
+    ErrorInfo,
+    Event,
+    Interrupted,
+    LossReason,
+    NicknameUpdated,
+    ParticipantJoined,
+    ParticipantLeft,
+    Party,
+    SessionEnded,
+)
+from chat_core._session.continuity import Continuity
+from chat_core._session.flow import Flow
+from chat_core._session.log import EventLog
+from chat_core._session.outbox import Outbox
+from chat_core._session.parts import ConnectionState, SessionParts
+from chat_core._session.saver import Saver
+from chat_core._session.state import SavedState
+from chat_core._session.subscriptions import Subscription
+
+__all__ = ["Engine"]
+
+E = TypeVar("E", bound=Event)
+
+#: Seconds in which a session is left or detached (RP-9).
+CLOSE_TIMEOUT: Final = 5.0
+#: Seconds that callbacks are given to finish what is in the log when the session is closed under them.
+CALLBACK_TIMEOUT: Final = 1.0
+
+
+class Engine:
+    """Runs one session. ``Session`` is its face.
+
+    Attributes:
+        log: what happened.
+        flow: brings events into the log.
+        outbox: messages on their way out.
+        saver: keeps the saved state up to date.
+        parties: who is in the conversation, by participant id.
+        user_data: what the server last sent, merged with what this session sent.
+        ended: how the session ended, None while it lasts.
+        detached: whether the session was given up without leaving the chat.
+    """
+
+    def __init__(self, parts: SessionParts, opened: Opened) -> None:
+        self.parts = parts
+        self.transport = parts.transport
+        self.session_id = opened.session_id
+        self.parties: dict[int | None, Party] = {}
+        self.user_data: dict[str, Any] = dict(parts.user_data)
+        self.ended: SessionEnded | None = None
+        self.detached = False
+        self._logger = parts.log
+        self._loop = asyncio.get_running_loop()
+        self._subscriptions: list[Subscription[Any]] = []
+        self._finishing: asyncio.Task[None] | None = None
+        self._detaching: asyncio.Task[None] | None = None
+        positions = Capability.POSITION in parts.capabilities
+        self.saver = Saver(write=parts.write, snapshot=self._snapshot, log=parts.log)
+        self.log = EventLog(refetch=self._refetch if positions else None, progress=self.saver.touch)
+        self.log.begin(parts.delivered)
+        machine = Continuity(
+            positions=positions, now=self._loop.time(), restored_until=parts.delivered, timing=parts.timing
+        )
+        self.flow = Flow(
+            transport=parts.transport,
+            machine=machine,
+            log=self.log,
+            logger=parts.log,
+            on_event=self._on_event,
+            on_batch=self._on_batch,
+        )
+        self.outbox = Outbox(
+            send=parts.transport.send,
+            flow=self.flow,
+            can_read_back=positions,
+            log=parts.log,
+            limits=parts.outbox_limits,
+        )
+        self.flow.begin(opened)
+
+    @property
+    def connection_state(self) -> ConnectionState:
+        """How the session is connected."""
+        if self.ended is not None:
+            return ConnectionState.ENDED
+        if self.detached:
+            return ConnectionState.DETACHED
+        return ConnectionState.CONNECTED if self.flow.link_is_up else ConnectionState.INTERRUPTED
+
+    def check_open(self, name: str) -> None:
+        """Refuse a command that can no longer be sent.
+
+        Raises:
+            SessionEndedError: the session is over or detached.
+        """
+        if self.ended is not None or self.detached:
+            how = "over" if self.ended is not None else "detached"
+            raise SessionEndedError(f"{name} was not sent: the session is {how}")
+
+    def take_reply(self, reply: Reply) -> None:
+        """Take the events that came with an answer."""
+        if reply.batch is not None:
+            self.flow.receive(reply.batch)
+
+    def lose(self, error: ChatError) -> None:
+        """End the session because the server no longer knows it."""
+        self.flow.end_now(EndReason.LOST, ErrorInfo(code=error.code, description=error.description))
+
+    def subscribe(self, kind: type[E], callback: Callable[[E], Any], *, own: bool) -> Subscription[E]:
+        """Call back for each event of a kind, the past first."""
+        subscription = Subscription(log=self.log, kind=kind, callback=callback, own=own, logger=self._logger)
+        self._subscriptions = [other for other in self._subscriptions if other.active]
+        self._subscriptions.append(subscription)
+        return subscription
+
+    # What arrives
+
+    def _on_batch(self, batch: Batch) -> None:
+        if batch.user_data:
+            self.user_data.update(batch.user_data)
+
+    def _on_event(self, event: Event) -> None:
+        self.outbox.saw(event)
+        party = event.party
+        match event:
+            case ParticipantLeft() if party is not None:
+                self.parties.pop(party.id, None)
+            case ParticipantJoined() | NicknameUpdated() if party is not None:
+                self.parties[party.id] = party
+            case Interrupted() | Continued():
+                self._logger.info(str(event))
+            case ContinuityLost(reason=reason):
+                self._logger.warning(str(event))
+                if reason is LossReason.POSITION_RESET:
+                    self.saver.touch()
+            case SessionEnded():
+                self.ended = event
+                self._logger.info(str(event))
+                self._finishing = self._loop.create_task(self._finish(), name="chat-core: finish")
+
+    def _snapshot(self) -> dict[str, Any]:
+        return SavedState(
+            transport=self.parts.transport_name,
+            server_url=self.parts.server_url,
+            session_id=self.session_id,
+            link=self.transport.saved(),
+            delivered=self.log.delivered,
+            websockets_disabled=self.parts.websockets_disabled,
+        ).to_mapping()
+
+    async def _refetch(self, above: int, below: int) -> tuple[Event, ...] | None:
+        """Bring evicted events back for a late reader."""
+        try:
+            async with asyncio.timeout(self.parts.timing.answer):
+                batch = await self.transport.fetch(above + 1)
+        except (TransportError, TimeoutError) as error:
+            self._logger.info("evicted events could not be fetched", str(error))
+            return None
+        return tuple(event for event in batch.events if event.index is not None and above < event.index < below)
+
+    # The end
+
+    async def leave(self) -> SessionEnded:
+        """Leave the chat, bounded; whatever happens the session is over afterwards."""
+        if self.detached:
+            raise SessionEndedError("leave was not sent: the session is detached")
+        if self.ended is None and not self.flow.leaving:
+            self.flow.leaving = True
+            error: ErrorInfo | None = ErrorInfo(
+                code=ErrorCode.CONNECTION_INTERRUPTED, description="leaving was cancelled before the server confirmed"
+            )
+            try:
+                error = await self._say_goodbye()
+            finally:
+                self.flow.end_now(EndReason.LEFT, error)
+        while self.ended is None:  # another task is leaving
+            await self.flow.changed()
+        await self.finished()
+        return self.ended
+
+    async def detach(self) -> None:
+        """Give the session up without leaving the chat."""
+        if self.ended is not None:
+            await self.finished()
+            return
+        if self._detaching is None:
+            self.detached = True
+            caller = asyncio.current_task()
+            self._detaching = self._loop.create_task(self._detach(caller), name="chat-core: detach")
+        await asyncio.shield(self._detaching)
+
+    async def finished(self) -> None:
+        """Wait until the end has been dealt with: state cleared, link dropped."""
+        if self._finishing is not None and self._finishing is not asyncio.current_task():
+            await asyncio.shield(self._finishing)
+
+    async def stop_callbacks(self, caller: asyncio.Task[Any] | None) -> None:
+        """Give callbacks the time to finish what is in the log, then stop them; the caller's own one goes on."""
+        others = [subscription for subscription in self._subscriptions if not subscription.runs_in(caller)]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CALLBACK_TIMEOUT):
+                for subscription in others:
+                    await subscription.ended()
+        for subscription in others:
+            if subscription.active:
+                self._logger.warning("a callback did not return in time and was cancelled", repr(subscription))
+                subscription.cancel()
+                await subscription.ended()
+
+    async def _say_goodbye(self) -> ErrorInfo | None:
+        """Leave the chat on the server, within the time allowed; returns why the server did not confirm."""
+        problem: ChatError = NotSentError("the server did not confirm in time that the visitor left")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.outbox.drained()
+                while await self.flow.link():
+                    try:
+                        self.take_reply(await self.transport.send(LeaveCommand()))
+                    except NotSentError as error:
+                        problem = error
+                        await asyncio.sleep(error.retry_after or 0.1)
+                    except TransportError as error:
+                        problem = error
+                        break
+                    else:
+                        while not self.flow.finished:
+                            await self.flow.changed()
+        if self.flow.finished:
+            return None
+        self._logger.warning("the server did not confirm that the visitor left", str(problem))
+        code = problem.code or ErrorCode.CONNECTION_INTERRUPTED
+        return ErrorInfo(code=int(code), description=problem.description)
+
+    async def _finish(self) -> None:
+        """After SessionEnded: nothing more is sent, the state is cleared, the link dropped."""
+        await self.outbox.close()
+        self.log.close()
+        await self._close_transport()
+        await self.saver.clear()
+        await self._release()
+
+    async def _detach(self, caller: asyncio.Task[Any] | None) -> None:
+        await self.outbox.close()
+        await self._close_transport()
+        self.log.close()
+        await self.stop_callbacks(caller)
+        await self.saver.close()
+        await self._release()
+
+    async def _close_transport(self) -> None:
+        await self.flow.stop()
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.transport.aclose()
+        except TimeoutError:
+            self._logger.warning("the transport did not close in time", self.parts.transport_name)
+        except Exception as error:  # noqa: BLE001 - a plugin's fault must not keep the session from ending
+            self._logger.error("the transport failed to close", error)
+
+    async def _release(self) -> None:
+        try:
+            await self.parts.release()
+        except ChatError as error:
+            self._logger.warning("the ownership of the state could not be given up", str(error))

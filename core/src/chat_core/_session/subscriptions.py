@@ -1,0 +1,98 @@
+"""Callbacks that read the log through a cursor of their own, one task each."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+from chat_core._contracts.logger import Log
+from chat_core._model.events import Event
+from chat_core._session.log import EventLog
+
+__all__ = ["Subscription"]
+
+E = TypeVar("E", bound=Event)
+
+
+class Subscription(Generic[E]):
+    """A callback's place in a session. Call it like the callback; ``cancel`` ends it.
+
+    Attributes:
+        callback: what is called.
+        active: False once it was cancelled or the session is over and everything was handed over.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        kind: type[E],
+        callback: Callable[[E], Awaitable[object] | object],
+        own: bool,
+        logger: Log,
+    ) -> None:
+        self.callback = callback
+        self._log = log
+        self._kind = kind
+        self._own = own
+        self._logger = logger
+        functools.update_wrapper(self, callback, assigned=("__doc__", "__name__", "__qualname__", "__module__"))
+        self._task = asyncio.get_running_loop().create_task(self._pump(), name=f"chat-core: {kind.__name__} callback")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.callback(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        name = getattr(self.callback, "__qualname__", type(self.callback).__name__)
+        return f"<Subscription to {self._kind.__name__}: {name}, {'active' if self.active else 'over'}>"
+
+    @property
+    def active(self) -> bool:
+        """True while events may still be handed over."""
+        return not self._task.done()
+
+    def cancel(self) -> None:
+        """Call back no more. A callback that is running is cancelled, unless it is the one that asks."""
+        if self._task is asyncio.current_task():
+            self._kind = _Nothing  # type: ignore[assignment] # the pump ends when this callback returns
+        else:
+            self._task.cancel()
+
+    def runs_in(self, task: asyncio.Task[Any] | None) -> bool:
+        """Say whether the callback is called in that task."""
+        return self._task is task
+
+    async def ended(self) -> None:
+        """Wait until everything was handed over, unless the callback itself asks."""
+        if self._task is not asyncio.current_task():
+            await asyncio.wait([self._task])
+
+    async def _pump(self) -> None:
+        cursor = self._log.cursor()
+        try:
+            while self._kind is not _Nothing and (event := await cursor.next()) is not None:
+                if isinstance(event, self._kind) and (self._own or not event.own):
+                    await self._call(event)
+                cursor.finish()
+        finally:
+            cursor.close()
+
+    async def _call(self, event: E) -> None:
+        try:
+            result = self.callback(event)
+            if inspect.isawaitable(result):
+                await result
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self._logger.error("a callback was cancelled from within", repr(self))
+        except Exception as error:  # noqa: BLE001 - a bad handler hurts nobody (RP-12)
+            self._logger.error("a callback failed", repr(self), error)
+
+
+class _Nothing(Event):
+    """The kind of event that never comes."""
