@@ -1,0 +1,277 @@
+"""The envelope that every answer and every push of GMS Chat v2 has, both directions.
+
+Decoding is lenient where the documentation is silent or real servers differ: every field may be absent, numbers may be
+texts, unknown fields and event types are kept or ignored. What cannot be an envelope at all raises
+``MalformedEnvelopeError`` and nothing else does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from attrs import field, frozen
+
+__all__ = [
+    "Envelope",
+    "EventType",
+    "GmsError",
+    "GmsEvent",
+    "GmsParty",
+    "MalformedEnvelopeError",
+    "PartyType",
+    "decode_envelope",
+    "encode_envelope",
+]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_NUMBER: Final = re.compile(r"\s*-?[0-9]{1,18}\s*")
+
+#: Larger numbers are no identifiers, and Python refuses to write very large ones out.
+_LARGEST: Final = 10**30
+
+#: Events in one envelope, at most.
+MAX_EVENTS: Final = 100_000
+
+
+class MalformedEnvelopeError(ValueError):
+    """What arrived cannot be an envelope."""
+
+
+class EventType:
+    """Names of event types. Others are tolerated."""
+
+    PARTICIPANT_JOINED: Final = "ParticipantJoined"
+    PARTICIPANT_LEFT: Final = "ParticipantLeft"
+    MESSAGE: Final = "Message"
+    TYPING_STARTED: Final = "TypingStarted"
+    TYPING_STOPPED: Final = "TypingStopped"
+    NICKNAME_UPDATED: Final = "NicknameUpdated"
+    PUSH_URL: Final = "PushUrl"
+    FILE_UPLOADED: Final = "FileUploaded"
+    FILE_DELETED: Final = "FileDeleted"
+    CUSTOM_NOTICE: Final = "CustomNotice"
+    NOTICE: Final = "Notice"
+    IDLE_ALERT: Final = "IdleAlert"
+    IDLE_CLOSE: Final = "IdleClose"
+
+
+class PartyType:
+    """Names of party types. ``External`` are bots, strategies and the system."""
+
+    CLIENT: Final = "Client"
+    AGENT: Final = "Agent"
+    SUPERVISOR: Final = "Supervisor"
+    EXTERNAL: Final = "External"
+
+
+@frozen(kw_only=True)
+class GmsParty:
+    """Who caused an event."""
+
+    nickname: str = ""
+    participant_id: int | None = None
+    type: str = ""
+
+
+@frozen(kw_only=True)
+class GmsEvent:
+    """One element of ``messages``.
+
+    Attributes:
+        type: see ``EventType``.
+        index: place in the transcript from 1; absent on some notices.
+        utc_time: milliseconds since 1970.
+        text: message, address, preview or notice.
+        message_type: as the sender gave it.
+        party: who caused it.
+        user_data: e.g. ``file-name``.
+        attributes: ``eventAttributes``, e.g. ``{"GCTI_SYSTEM": {"quit-reason-code": "4"}}``.
+    """
+
+    type: str = ""
+    index: int | None = None
+    utc_time: int | None = None
+    text: str | None = field(default=None, repr=False)
+    message_type: str | None = None
+    party: GmsParty | None = None
+    user_data: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    attributes: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+
+
+@frozen(kw_only=True)
+class GmsError:
+    """One element of ``errors``."""
+
+    code: int = 0
+    advice: str = ""
+
+
+@frozen(kw_only=True)
+class Envelope:
+    """An answer or a push. Fields that were absent are None (or empty)."""
+
+    status_code: int | None = None
+    chat_ended: bool | None = None
+    chat_id: str | None = None
+    user_id: str | None = None
+    secure_key: str | None = field(default=None, repr=False)
+    alias: str | None = None
+    messages: tuple[GmsEvent, ...] = ()
+    next_position: int | None = None
+    user_data: Mapping[str, Any] | None = field(default=None, repr=False)
+    monitored: bool | None = None
+    idle_timer_expire: int | None = None
+    errors: tuple[GmsError, ...] = ()
+
+    @property
+    def first_index(self) -> int | None:
+        """The index of the first event that has one."""
+        return next((event.index for event in self.messages if event.index is not None), None)
+
+    @property
+    def last_index(self) -> int | None:
+        """The highest index in the envelope."""
+        return max((event.index for event in self.messages if event.index is not None), default=None)
+
+
+def decode_envelope(data: object) -> Envelope:
+    """Read an envelope from decoded JSON.
+
+    Raises:
+        MalformedEnvelopeError: it is not an object, or ``messages`` is no list of objects.
+    """
+    if not isinstance(data, Mapping):
+        raise MalformedEnvelopeError(f"an envelope is an object, not {type(data).__name__}")
+    messages = data.get("messages")
+    if messages is None:
+        messages = []
+    if not isinstance(messages, list) or len(messages) > MAX_EVENTS:
+        raise MalformedEnvelopeError(f"'messages' must be a list of at most {MAX_EVENTS} events")
+    errors = data.get("errors")
+    return Envelope(
+        status_code=_number(data.get("statusCode")),
+        chat_ended=_flag(data.get("chatEnded")),
+        chat_id=_text(data.get("chatId")),
+        user_id=_text(data.get("userId")),
+        secure_key=_text(data.get("secureKey")),
+        alias=_text(data.get("alias")),
+        messages=tuple(_event(message) for message in messages),
+        next_position=_number(data.get("nextPosition")),
+        user_data=_mapping(data.get("userData")),
+        monitored=_flag(data.get("monitored")),
+        idle_timer_expire=_number(data.get("idleTimerExpire")),
+        errors=tuple(_error(error) for error in errors) if isinstance(errors, list) else (),
+    )
+
+
+def encode_envelope(envelope: Envelope) -> dict[str, Any]:
+    """Return the JSON object of an envelope; ``messages`` always, other absent fields not at all."""
+    return _present(
+        {
+            "messages": [_encode_event(event) for event in envelope.messages],
+            "chatEnded": envelope.chat_ended,
+            "statusCode": envelope.status_code,
+            "alias": envelope.alias,
+            "secureKey": envelope.secure_key,
+            "userId": envelope.user_id,
+            "chatId": envelope.chat_id,
+            "nextPosition": envelope.next_position,
+            "userData": None if envelope.user_data is None else dict(envelope.user_data),
+            "monitored": envelope.monitored,
+            "idleTimerExpire": envelope.idle_timer_expire,
+            "errors": [{"code": error.code, "advice": error.advice} for error in envelope.errors] or None,
+        }
+    )
+
+
+def _encode_event(event: GmsEvent) -> dict[str, Any]:
+    party = event.party
+    return _present(
+        {
+            "from": None
+            if party is None
+            else _present(
+                {"nickname": party.nickname, "participantId": party.participant_id, "type": party.type or None}
+            ),
+            "index": event.index,
+            "type": event.type,
+            "text": event.text,
+            "messageType": event.message_type,
+            "utcTime": event.utc_time,
+            "userData": dict(event.user_data) or None,
+            "eventAttributes": dict(event.attributes) or None,
+        }
+    )
+
+
+def _event(data: object) -> GmsEvent:
+    if not isinstance(data, Mapping):
+        raise MalformedEnvelopeError(f"an event is an object, not {type(data).__name__}")
+    sender = data.get("from")
+    party = None
+    if isinstance(sender, Mapping):
+        party = GmsParty(
+            nickname=_text(sender.get("nickname")) or "",
+            participant_id=_number(sender.get("participantId")),
+            type=_text(sender.get("type")) or "",
+        )
+    index = _number(data.get("index"))
+    return GmsEvent(
+        type=_text(data.get("type")) or "",
+        # Numbering starts at 1; anything below has no place in the transcript.
+        index=index if index is not None and index >= 1 else None,
+        utc_time=_number(data.get("utcTime")),
+        text=_text(data.get("text")),
+        message_type=_text(data.get("messageType")),
+        party=party,
+        user_data=_mapping(data.get("userData")) or _NOTHING,
+        attributes=_mapping(data.get("eventAttributes")) or _NOTHING,
+    )
+
+
+def _error(data: object) -> GmsError:
+    if not isinstance(data, Mapping):
+        return GmsError(advice=_text(data) or "")
+    advice = _text(data.get("advice")) or _text(data.get("message")) or ""
+    return GmsError(code=_number(data.get("code")) or 0, advice=advice)
+
+
+def _number(value: object) -> int | None:
+    """Take a whole number, also one written as text (a Java model reads ``index`` that way)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    return None
+
+
+def _flag(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return None
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return None if abs(value) > _LARGEST else str(value)
+    return None
+
+
+def _mapping(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, Mapping) else None
+
+
+def _present(fields: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
