@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from attrs import Attribute, field, frozen, validators
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from chat_core._contracts.storage import StateStorage, StorageContext
     from chat_core._contracts.transport import Transport, TransportContext
 
-__all__ = ["API", "Capability", "Kind", "LoggerProvider", "Provider", "StorageProvider", "TransportProvider"]
+__all__ = [
+    "API",
+    "Capability",
+    "Kind",
+    "LoggerProvider",
+    "ProbeStep",
+    "Provider",
+    "StorageProvider",
+    "TransportProvider",
+]
 
 #: The plugin interface that this chat-core has. A provider that asks for a higher one is ``incompatible``.
 API = 1
@@ -118,12 +127,35 @@ class Provider:
 
 
 @frozen(kw_only=True)
+class ProbeStep:
+    """One thing that ``chat-core doctor URL`` tried.
+
+    Attributes:
+        name: what was tried.
+        ok: whether it worked; None when it does not matter for a chat.
+        detail: what came of it, in one line.
+        seconds: how long it took.
+    """
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+    seconds: float | None = None
+
+
+@frozen(kw_only=True)
 class TransportProvider(Provider):
-    """Provides a transport."""
+    """Provides a transport.
+
+    Attributes:
+        probe: tries a server out for ``chat-core doctor URL`` without opening a chat; never raises for what the server
+            does.
+    """
 
     kind: ClassVar[Kind] = Kind.TRANSPORT
 
     factory: Callable[[TransportContext], Transport] = field(validator=_check_factory)
+    probe: Callable[[TransportContext], Awaitable[Iterable[ProbeStep]]] | None = None
 
 
 @frozen(kw_only=True)

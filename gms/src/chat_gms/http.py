@@ -1,0 +1,239 @@
+"""The one place that sets up HTTP, for both transports. Needs the extra ``chat-gms[http]``.
+
+httpx is the declared dependency; httpx2, its maintained continuation with the same API, is taken where it is installed.
+One client per session (many sessions on one client starve each other in its pool), one TLS context per process and
+certificate file, no redirects, no proxy from the environment, bounded answers, cookies kept by us.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import logging
+import ssl
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import frozen
+
+from chat_core._contracts.transport import ConnectionOptions
+from chat_core._model.errors import AmbiguousError, ConnectError, NotSentError, OptionError, ProtocolError
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Answer", "CookieBox", "HttpLink", "tls_context"]
+
+#: Cookies kept for one server, and the length of one, at most (RP-11).
+MAX_COOKIES: Final = 50
+MAX_COOKIE_LENGTH: Final = 4096
+#: Bytes of one answer after decompression, at most.
+MAX_ANSWER: Final = 16 * 1024 * 1024
+
+
+def _library() -> Any:
+    try:
+        return importlib.import_module("httpx2")
+    except ImportError:
+        return importlib.import_module("httpx")
+
+
+@frozen
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the server asks to wait, None when it does not."""
+        value = self.headers.get("retry-after", "").strip()
+        if value.isdecimal():
+            return float(value[:9])
+        try:
+            at = parsedate_to_datetime(value)
+        except (TypeError, ValueError):
+            return None
+        return max(0.0, at.timestamp() - time.time())
+
+
+class CookieBox:
+    """The cookies of one server, shared by every carrier of one session: load balancers steer by them."""
+
+    def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in (saved or {}).items():
+            if isinstance(name, str) and isinstance(value, str):
+                self._values[name] = value
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    @property
+    def header(self) -> str:
+        """The ``Cookie`` header's value."""
+        return "; ".join(f"{name}={value}" for name, value in self._values.items())
+
+    def saved(self) -> dict[str, str]:
+        """Return the cookies for a saved state."""
+        return dict(self._values)
+
+    def take(self, set_cookie: str) -> None:
+        """Take one ``Set-Cookie`` header. Attributes that are not understood (``Partitioned``) are passed over."""
+        pair, *attributes = set_cookie.split(";")
+        name, equals, value = pair.strip().partition("=")
+        if not equals or not name or len(pair) > MAX_COOKIE_LENGTH or any(ord(c) <= 31 for c in pair):  # noqa: PLR2004
+            return
+        if any(_ends(attribute) for attribute in attributes):
+            self._values.pop(name, None)
+        elif name in self._values or len(self._values) < MAX_COOKIES:
+            self._values[name] = value
+
+
+def _ends(attribute: str) -> bool:
+    key, _, value = attribute.strip().partition("=")
+    key, value = key.lower(), value.strip()
+    if key == "max-age":
+        return value.startswith("-") or value == "0"
+    if key == "expires":
+        try:
+            return parsedate_to_datetime(value).timestamp() <= time.time()
+        except (TypeError, ValueError):
+            return False
+    return False
+
+
+@functools.lru_cache(maxsize=16)
+def _shared_context(ca_file: str | None) -> ssl.SSLContext:
+    if ca_file is None:
+        context = _library().create_ssl_context(trust_env=False)
+        assert isinstance(context, ssl.SSLContext)
+        return context
+    return ssl.create_default_context(cafile=ca_file)
+
+
+def tls_context(options: ConnectionOptions) -> ssl.SSLContext:
+    """Return the TLS context in force; certificate checks are never off.
+
+    Raises:
+        OptionError: the certificate file cannot be read.
+    """
+    if options.ssl_context is not None:
+        return options.ssl_context
+    try:
+        return _shared_context(options.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise OptionError(
+            f"the certificate file {options.ca_file!r} of transport_options cannot be used: {error}",
+            advice="give the path of a PEM file",
+        ) from error
+
+
+class HttpLink:
+    """One session's HTTP client.
+
+    Args:
+        options: the caller's connection options.
+        cookies: shared with the session's other carrier.
+        transport: an ``httpx.AsyncBaseTransport`` in place of the network.
+        secure: whether the server is reached over TLS; without it no TLS context is made.
+    """
+
+    def __init__(
+        self,
+        options: ConnectionOptions,
+        *,
+        cookies: CookieBox,
+        secure: bool,
+        transport: httpx.AsyncBaseTransport | None = None,
+        max_answer: int = MAX_ANSWER,
+    ) -> None:
+        self._library = _library()
+        self._cookies = cookies
+        self._max_answer = max_answer
+        self._connect_timeout = options.connect_timeout
+        _tame_loggers()
+        library = self._library
+        try:
+            self._client = library.AsyncClient(
+                verify=tls_context(options) if secure else False,
+                headers={"accept-encoding": "identity", **options.headers},
+                auth=options.auth,
+                proxy=options.proxy,
+                transport=transport,
+                trust_env=False,
+                follow_redirects=False,
+                # One connection is held by a poll, one sends; a third spares a wait after an abandoned one.
+                limits=library.Limits(max_connections=4, max_keepalive_connections=4, keepalive_expiry=60.0),
+            )
+        except (ValueError, library.InvalidURL) as error:
+            raise OptionError(f"transport_options cannot be used: {error}", advice="check proxy and headers") from error
+        # The library's own jar stays empty; ours is shared with the WebSocket carrier and saved.
+        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
+    async def post(self, url: str, content: bytes, *, content_type: str, timeout: float) -> Answer:
+        """Send a request and read the whole answer.
+
+        Raises:
+            NotSentError: it never left: no connection, or 429 (too many requests).
+            AmbiguousError: it may have arrived.
+            ProtocolError: the answer is too large.
+        """
+        library = self._library
+        headers = {"content-type": content_type}
+        if self._cookies:
+            headers["cookie"] = self._cookies.header
+        timeouts = library.Timeout(timeout, connect=self._connect_timeout, pool=self._connect_timeout)
+        try:
+            async with self._client.stream("POST", url, content=content, headers=headers, timeout=timeouts) as response:
+                for value in response.headers.get_list("set-cookie"):
+                    self._cookies.take(value)
+                body = bytearray()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > self._max_answer:
+                        raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
+                answer = Answer(response.status_code, response.headers, bytes(body))
+        except (library.ConnectError, library.ConnectTimeout, library.PoolTimeout, library.ProxyError) as error:
+            raise NotSentError(_words(error)) from error
+        except (library.UnsupportedProtocol, library.InvalidURL) as error:
+            raise OptionError(f"the server's address cannot be used: {_words(error)}") from error
+        except (library.HTTPError, library.StreamError) as error:
+            raise AmbiguousError(_words(error)) from error
+        except RuntimeError as error:  # the client was closed meanwhile
+            raise NotSentError("the session is closing") from error
+        if answer.status == 429:  # noqa: PLR2004 - Too Many Requests: not processed
+            raise NotSentError("the server says 429 Too Many Requests", retry_after=answer.retry_after)
+        return answer
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+
+def _words(error: Exception) -> str:
+    """Name an HTTP library's error; some have no text of their own."""
+    name = type(error).__name__
+    return f"{name}: {error}" if str(error) else name
+
+
+@functools.cache
+def _tame_loggers() -> None:
+    """Keep the libraries from writing addresses and headers into a user's log, unless the user set their level."""
+    for name in ("httpx", "httpx2", "httpcore", "httpcore2"):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(logging.WARNING)
+
+
+def unreachable(url: str, error: Exception) -> ConnectError:
+    """Return the error of a server that cannot be reached at all."""
+    return ConnectError(
+        f"the server at {url} cannot be reached: {error}",
+        advice="check the address and the network; 'chat-core doctor URL' tries each step",
+    )

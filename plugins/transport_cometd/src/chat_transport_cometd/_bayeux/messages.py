@@ -1,0 +1,74 @@
+"""Bayeux messages on the wire: JSON arrays of objects, bounded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from attrs import frozen
+
+from chat_core import ProtocolError
+
+__all__ = ["BayeuxError", "Message", "decode", "encode", "parse_error"]
+
+Message: TypeAlias = dict[str, Any]
+
+#: Messages in one array, at most (RP-11).
+MAX_MESSAGES: Final = 100_000
+#: What of a wrong answer is shown in an error text, in characters.
+_SHOWN: Final = 60
+
+_ERROR: Final = re.compile(r"(\d{3}):([^:]*):(.*)", re.DOTALL)
+
+
+@frozen
+class BayeuxError:
+    """``NNN:arguments:words``: the number counts, the words are free text."""
+
+    code: int
+    text: str
+
+
+def encode(messages: list[Message]) -> str:
+    """Write messages as one JSON array."""
+    return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode(data: str | bytes) -> list[Message]:
+    """Read a JSON array of messages, or a lone one.
+
+    Raises:
+        ProtocolError: it is not Bayeux.
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"not a Bayeux server: the answer is no JSON, it begins with {_begin(data)}") from error
+    messages = value if isinstance(value, list) else [value]
+    if len(messages) > MAX_MESSAGES:
+        raise ProtocolError(f"the server sent {len(messages)} messages at once; at most {MAX_MESSAGES} are taken")
+    for message in messages:
+        if not isinstance(message, dict) or not isinstance(message.get("channel"), str):
+            raise ProtocolError(f"not a Bayeux server: the answer is no Bayeux message, it begins with {_begin(data)}")
+    return messages
+
+
+def parse_error(message: Mapping[str, Any]) -> BayeuxError:
+    """Read the ``error`` field of an unsuccessful reply, whatever its form."""
+    text = message.get("error")
+    if not isinstance(text, str) or not text:
+        return BayeuxError(0, "the server gave no reason")
+    match = _ERROR.fullmatch(text)
+    if match is None:
+        return BayeuxError(0, text)
+    code, arguments, words = match.groups()
+    return BayeuxError(int(code), words or arguments)
+
+
+def _begin(data: str | bytes) -> str:
+    shown = data[:_SHOWN]
+    if isinstance(shown, bytes):
+        shown = shown.decode("utf-8", "replace")
+    return repr(shown)

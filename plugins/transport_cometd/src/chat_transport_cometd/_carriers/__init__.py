@@ -1,0 +1,1 @@
+"""What brings Bayeux messages to and fro: WebSocket and long polling."""

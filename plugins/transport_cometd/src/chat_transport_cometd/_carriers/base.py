@@ -1,0 +1,71 @@
+"""What the link asks of a carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from chat_core import NotSentError
+from chat_transport_cometd._bayeux.messages import Message
+
+__all__ = ["Carrier", "CarrierUnavailableError", "Wire"]
+
+
+class CarrierUnavailableError(NotSentError):
+    """This carrier cannot be had from this server; another one may.
+
+    Attributes:
+        status: the HTTP status of a refusal, None when there was none.
+    """
+
+    def __init__(self, description: str, *, status: int | None = None, **details: Any) -> None:
+        super().__init__(description, **details)
+        self.status = status
+
+
+@frozen
+class Wire:
+    """What a carrier tells the link.
+
+    Attributes:
+        messages: called with what arrived.
+        lost: called once with the reason when the carrier broke by itself.
+    """
+
+    messages: Callable[[list[Message]], None]
+    lost: Callable[[str], None]
+
+
+class Carrier(Protocol):
+    """Brings messages to the server; what comes back goes to the ``Wire``."""
+
+    #: The Bayeux name: ``websocket`` or ``long-polling``.
+    name: str
+
+    async def open(self) -> None:
+        """Be ready to send.
+
+        Raises:
+            CarrierUnavailableError: not with this server, or not now.
+        """
+        ...
+
+    async def send(self, messages: list[Message], *, timeout: float) -> None:
+        """Send messages together. The carrier may return before the replies are there, or after.
+
+        Args:
+            messages: go in one frame or request.
+            timeout: seconds for the answer, where the carrier waits for it.
+
+        Raises:
+            NotSentError: they never left.
+            AmbiguousError: they may have arrived.
+            ProtocolError: what answered does not speak Bayeux.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close, bounded; never raises."""
+        ...

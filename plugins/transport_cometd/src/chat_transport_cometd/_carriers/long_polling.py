@@ -1,0 +1,94 @@
+"""Long polling: each group of messages is one POST, and the connect is one that the server holds."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from chat_core import AmbiguousError, ConnectionOptions, LoginRefusedError, Origin, ProtocolError
+from chat_gms.http import Answer, CookieBox, HttpLink
+from chat_transport_cometd._bayeux.messages import Message, decode, encode
+from chat_transport_cometd._carriers.base import Wire
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["LongPolling"]
+
+_OK = 200
+_UNAUTHORIZED = frozenset({401, 403, 407})
+_SERVER_ERRORS = 500
+
+
+class LongPolling:
+    """Carries messages over HTTP."""
+
+    name = "long-polling"
+
+    def __init__(
+        self,
+        url: str,
+        options: ConnectionOptions,
+        *,
+        cookies: CookieBox,
+        wire: Wire,
+        max_message_size: int,
+        http_transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._url = url
+        self._wire = wire
+        #: Whether this server has ever answered in Bayeux; before that, anything else means a wrong address.
+        self._spoke_bayeux = False
+        self._http = HttpLink(
+            options,
+            cookies=cookies,
+            secure=url.startswith("https:"),
+            transport=http_transport,
+            max_answer=max_message_size,
+        )
+
+    async def open(self) -> None:
+        """Nothing to do: the first request connects."""
+
+    async def send(self, messages: list[Message], *, timeout: float) -> None:
+        """POST the messages and hand over what the answer brings."""
+        answer = await self._http.post(
+            self._url,
+            encode(messages).encode("utf-8", "surrogatepass"),
+            content_type="application/json;charset=UTF-8",
+            timeout=timeout,
+        )
+        if answer.status != _OK:
+            raise self._refused(answer)
+        try:
+            received = decode(answer.body)
+        except ProtocolError as error:
+            if self._spoke_bayeux:
+                # A proxy in between: nobody can tell what became of the request.
+                raise AmbiguousError(f"the answer to a request was not Bayeux: {error.description}") from error
+            raise ProtocolError(f"{self._url}: {error.description}", advice="check the path of server_url") from error
+        self._spoke_bayeux = True
+        self._wire.messages(received)
+
+    async def aclose(self) -> None:
+        """Close every connection, a held poll included."""
+        with contextlib.suppress(Exception):
+            await self._http.aclose()
+
+    def _refused(self, answer: Answer) -> Exception:
+        words = f"{self._url} answered HTTP {answer.status}"
+        details: dict[str, Any] = {"code": answer.status, "origin": Origin.HTTP}
+        if self._spoke_bayeux:
+            return AmbiguousError(words, **details)
+        if answer.status in _UNAUTHORIZED:
+            return LoginRefusedError(words, advice="check auth and headers in transport_options", **details)
+        if answer.status >= _SERVER_ERRORS:
+            return AmbiguousError(words, **details)
+        if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
+            where = answer.headers.get("location", "nowhere")
+            return ProtocolError(
+                f"{words}, a redirect to {where!r}, which is not followed",
+                advice="give the final address as server_url",
+                **details,
+            )
+        return ProtocolError(f"not a Bayeux server: {words}", advice="check the path of server_url", **details)

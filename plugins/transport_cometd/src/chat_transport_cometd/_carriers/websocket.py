@@ -1,0 +1,132 @@
+"""WebSocket: one connection, text frames with JSON arrays."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import ssl
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
+
+from chat_core import ConnectionOptions, NotSentError, OptionError, ProtocolError
+from chat_gms.http import CookieBox, tls_context
+from chat_transport_cometd._bayeux.messages import Message, decode, encode
+from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
+
+__all__ = ["WebSocket"]
+
+#: Seconds for the closing handshake.
+CLOSE_TIMEOUT: Final = 1.0
+
+_logger = logging.getLogger("chat_transport_cometd.websocket")
+# At DEBUG the library logs every frame, and frames hold secrets and message text.
+_logger.setLevel(logging.INFO)
+
+
+class WebSocket:
+    """Carries messages over one WebSocket."""
+
+    name = "websocket"
+
+    def __init__(
+        self, url: str, options: ConnectionOptions, *, cookies: CookieBox, wire: Wire, max_message_size: int
+    ) -> None:
+        scheme, *rest = urlsplit(url)
+        self._url = urlunsplit(({"http": "ws", "https": "wss"}.get(scheme, scheme), *rest))
+        self._options = options
+        self._cookies = cookies
+        self._wire = wire
+        self._max_message_size = max_message_size
+        self._socket: ClientConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect and upgrade; redirects are not followed.
+
+        Raises:
+            CarrierUnavailableError: no connection, or the server (or something before it) refused the upgrade.
+        """
+        options = self._options
+        headers = dict(options.headers)
+        if self._cookies:
+            headers["Cookie"] = self._cookies.header
+        if options.auth is not None:
+            token = base64.b64encode(":".join(options.auth).encode()).decode("ascii")
+            headers["Authorization"] = f"Basic {token}"
+        try:
+            self._socket = await _Connect(
+                self._url,
+                additional_headers=headers,
+                user_agent_header=None,
+                compression=None,
+                proxy=options.proxy,
+                ssl=tls_context(options) if self._url.startswith("wss:") else None,
+                open_timeout=options.connect_timeout,
+                close_timeout=CLOSE_TIMEOUT,
+                # The held connect is the heartbeat; a second one would only cost.
+                ping_interval=None,
+                max_size=self._max_message_size,
+                max_queue=None,
+                logger=_logger,
+            )
+        except InvalidURI as error:
+            raise OptionError(f"server_url cannot be used: {error}") from error
+        except InvalidStatus as error:
+            status = error.response.status_code
+            raise CarrierUnavailableError(
+                f"the upgrade to WebSocket was answered with HTTP {status}", status=status
+            ) from error
+        except (InvalidHandshake, ProxyError, OSError, ssl.SSLError, TimeoutError, EOFError) as error:
+            name = type(error).__name__
+            raise CarrierUnavailableError(f"{name}: {error}" if str(error) else name) from error
+        response = self._socket.response
+        if response is not None:
+            for value in response.headers.get_all("Set-Cookie"):
+                self._cookies.take(value)
+        self._reader = asyncio.get_running_loop().create_task(self._read(self._socket), name="chat-core: websocket")
+
+    async def send(self, messages: list[Message], *, timeout: float) -> None:  # noqa: ARG002 - the link waits
+        """Send one frame; replies arrive by themselves."""
+        if self._socket is None:
+            raise NotSentError("the WebSocket is not open")
+        try:
+            await self._socket.send(encode(messages))
+        except ConnectionClosed as error:
+            # The library refuses before writing once it knows of the close.
+            raise NotSentError("the WebSocket is closed") from error
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+        if self._socket is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self._socket.close()
+            transport = self._socket.transport
+            if not transport.is_closing():
+                transport.abort()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        reason = "the WebSocket was closed"
+        try:
+            async for frame in socket:
+                self._wire.messages(decode(frame))
+        except ProtocolError as error:
+            reason = error.description
+        except ConnectionClosed as error:
+            reason = f"the WebSocket broke: {error}"
+        self._wire.lost(reason)
+
+
+class _Connect(connect):
+    """Follows no redirect: a chat request must not be sent elsewhere."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
