@@ -1,1 +1,52 @@
-"""Part of chat-core."""
+"""CometD transport for chat-core. This module is the entry point: it imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from chat_core import Capability, ProbeStep, TransportContext, TransportProvider, hookimpl
+from chat_transport_cometd.options import CometdOptions
+
+if TYPE_CHECKING:
+    from chat_core import Transport
+
+__all__ = ["CometdOptions", "provider"]
+
+
+def _make(context: TransportContext) -> Transport:
+    from chat_transport_cometd._transport import make_transport  # noqa: PLC0415 - httpx only once it is needed
+
+    return make_transport(context)
+
+
+async def _probe(context: TransportContext) -> Iterable[ProbeStep]:
+    from chat_transport_cometd._probe import probe  # noqa: PLC0415 - as above
+
+    return await probe(context)
+
+
+provider = TransportProvider(
+    name="cometd",
+    summary="GMS Chat v2 over CometD: WebSocket, or long polling where that is refused",
+    factory=_make,
+    options=CometdOptions,
+    capabilities=frozenset(
+        {
+            Capability.POSITION,
+            Capability.PUSH,
+            Capability.TYPING,
+            Capability.TYPING_PREVIEW,
+            Capability.SET_USER_DATA,
+            Capability.NICKNAME,
+            Capability.CUSTOM_NOTICE,
+        }
+    ),
+    probe=_probe,
+)
+
+
+@hookimpl
+def chat_transports() -> list[TransportProvider]:
+    """Provide the transport ``cometd``."""
+    return [provider]

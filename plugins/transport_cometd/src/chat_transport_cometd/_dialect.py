@@ -1,0 +1,208 @@
+"""How a chat is held over Bayeux: what is published for a command, and what a delivery means.
+
+The dialect of GMS Chat v2 is the built-in one; another back end's goes into ``transport_options["dialect"]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from chat_core import (
+    Batch,
+    ChatError,
+    Command,
+    CustomNoticeCommand,
+    EndReason,
+    LeaveCommand,
+    NicknameCommand,
+    SendMessageCommand,
+    StartRequest,
+    TypingCommand,
+    UnsupportedCommandError,
+    UserDataCommand,
+)
+from chat_gms import operations
+from chat_gms.client import EventTranslator, refusal
+from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
+from chat_gms.operations import Credentials
+from chat_gms.verdict import Verdict, judge
+
+__all__ = ["Delivery", "Dialect", "GmsDialect"]
+
+
+@frozen(kw_only=True)
+class Delivery:
+    """What one delivered message means.
+
+    Attributes:
+        batch: events and position.
+        error: the server refused something, or failed at it.
+        passing: the error may pass by itself (statusCode 1).
+        ended: the chat is over, for this reason.
+        publication: the id of the publication it answers, where the server says so.
+        first_index: index of the first event, None when there is none.
+        says_nothing: an echo of a publication or the like.
+    """
+
+    batch: Batch = Batch()
+    error: ChatError | None = None
+    passing: bool = False
+    ended: EndReason | None = None
+    publication: str | None = None
+    first_index: int | None = None
+    says_nothing: bool = field(default=False)
+
+
+class Dialect(Protocol):
+    """Translates between chat-core and what is published on one channel."""
+
+    @property
+    def channel(self) -> str:
+        """The channel, for both directions."""
+        ...
+
+    @property
+    def session_id(self) -> str:
+        """The server's name of the chat, once it is open."""
+        ...
+
+    def start(self, request: StartRequest) -> Mapping[str, Any]:
+        """Return what is published to open a chat."""
+        ...
+
+    def fetch(self, position: int) -> Mapping[str, Any]:
+        """Return what is published to take a chat up, or to ask for its transcript from an index on."""
+        ...
+
+    def command(self, command: Command) -> Mapping[str, Any]:
+        """Return what is published for a command."""
+        ...
+
+    def read(self, message: Mapping[str, Any]) -> Delivery:
+        """Read a delivered Bayeux message."""
+        ...
+
+    def saved(self) -> Mapping[str, Any]:
+        """Return what ``restore`` needs, as JSON values."""
+        ...
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take what ``saved`` returned in an earlier process."""
+        ...
+
+
+class GmsDialect:
+    """GMS Chat v2 on ``/service/chatV2/<service>``."""
+
+    def __init__(self, service: str = "customer-support") -> None:
+        self.channel = operations.channel(service)
+        self._secure_key: str | None = None
+        self._chat_id: str | None = None
+        self._user_id: str | None = None
+        self._alias: str | None = None
+        self._translator = EventTranslator()
+
+    @property
+    def session_id(self) -> str:
+        """The ``chatId``; where the server never gave one, the visitor's ``userId``."""
+        return self._chat_id or self._user_id or ""
+
+    def start(self, request: StartRequest) -> Mapping[str, Any]:
+        """RequestChat."""
+        return operations.request_chat(nickname=request.username, subject=request.subject, user_data=request.user_data)
+
+    def fetch(self, position: int) -> Mapping[str, Any]:
+        """RequestNotifications."""
+        return operations.request_notifications(self._credentials, position)
+
+    def command(self, command: Command) -> Mapping[str, Any]:
+        """Return the operation of a command."""
+        keys = self._credentials
+        match command:
+            case SendMessageCommand(text=text, type=kind):
+                return operations.send_message(keys, text, kind)
+            case TypingCommand(is_typing=is_typing, text=preview):
+                return operations.typing(keys, is_typing=is_typing, preview=preview)
+            case LeaveCommand():
+                return operations.disconnect(keys)
+            case UserDataCommand(user_data=data):
+                return operations.update_data(keys, data)
+            case NicknameCommand(nickname=nickname):
+                return operations.update_nickname(keys, nickname)
+            case CustomNoticeCommand(text=text):
+                return operations.custom_notice(keys, text)
+            case _:
+                raise UnsupportedCommandError(
+                    f"GMS over CometD has no operation for {type(command).__name__}; nothing was sent"
+                )
+
+    def read(self, message: Mapping[str, Any]) -> Delivery:
+        """Read a delivery. Errors are looked for in ``data`` and beside it: real servers do both."""
+        data = message.get("data")
+        identity = message.get("id")
+        publication = identity if isinstance(identity, str) else None
+        if isinstance(data, Mapping) and "operation" in data and "messages" not in data and "statusCode" not in data:
+            return Delivery(says_nothing=True)
+        try:
+            envelope = decode_envelope(_with_errors(message, data))
+        except MalformedEnvelopeError:
+            return Delivery(says_nothing=True)
+        verdict = judge(envelope)
+        if verdict in {Verdict.GOOD, Verdict.OVER}:
+            self._learn(envelope)
+            return Delivery(
+                batch=self._translator.batch(envelope),
+                ended=EndReason.CLOSED if verdict is Verdict.OVER else None,
+                publication=publication,
+                first_index=envelope.first_index,
+            )
+        return Delivery(
+            error=refusal(envelope),
+            passing=verdict is Verdict.RETRY,
+            ended=EndReason.CLOSED if envelope.chat_ended and verdict is Verdict.FATAL else None,
+            publication=publication,
+        )
+
+    def saved(self) -> Mapping[str, Any]:
+        """Return keys, alias and ids."""
+        return {
+            "secure_key": self._secure_key,
+            "chat_id": self._chat_id,
+            "user_id": self._user_id,
+            "alias": self._alias,
+        }
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Take keys, alias and ids."""
+        self._secure_key = saved.get("secure_key")
+        self._chat_id = saved.get("chat_id")
+        self._user_id = saved.get("user_id")
+        self._alias = saved.get("alias")
+
+    @property
+    def _credentials(self) -> Credentials:
+        assert self._secure_key is not None, "no chat was opened"
+        return Credentials(secure_key=self._secure_key, chat_id=self._chat_id, user_id=self._user_id, alias=self._alias)
+
+    def _learn(self, envelope: Envelope) -> None:
+        """Keep the newest keys; an answer may leave any of them out."""
+        self._secure_key = envelope.secure_key or self._secure_key
+        self._chat_id = self._chat_id or envelope.chat_id
+        self._user_id = envelope.user_id or self._user_id
+        self._alias = envelope.alias or self._alias
+
+
+def _with_errors(message: Mapping[str, Any], data: object) -> object:
+    if not isinstance(data, Mapping):
+        data = {} if data is None else data
+    if isinstance(data, Mapping):
+        if isinstance(message.get("errors"), list) and "errors" not in data:
+            return {**data, "errors": message["errors"]}
+        if isinstance(message.get("error"), str) and "errors" not in data:
+            return {**data, "errors": [{"code": 0, "advice": message["error"]}]}
+        if not data:
+            return None  # neither events nor an error: no envelope
+    return data

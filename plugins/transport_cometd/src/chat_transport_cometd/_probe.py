@@ -1,0 +1,113 @@
+"""What ``chat-core doctor URL`` tries: TLS, WebSocket, long polling, one Bayeux handshake on each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from chat_core import ChatError, OptionError, ProbeStep, TransportContext
+from chat_gms.http import CookieBox, tls_context
+from chat_transport_cometd._bayeux.engine import Engine, Failed, Handshaken, Happening
+from chat_transport_cometd._bayeux.messages import Message
+from chat_transport_cometd._carriers.base import Carrier, Wire
+from chat_transport_cometd._carriers.long_polling import LongPolling
+from chat_transport_cometd._carriers.websocket import WebSocket
+from chat_transport_cometd.options import CometdOptions
+
+__all__ = ["probe"]
+
+
+async def probe(context: TransportContext) -> list[ProbeStep]:
+    """Try a server out; opens no chat and leaves no Bayeux session behind."""
+    options, url = context.options, context.server_url
+    assert isinstance(options, CometdOptions)
+    if url is None:
+        raise OptionError("doctor needs the server's address to try it out")
+    cookies = CookieBox()
+    steps = [await _try_connection(url, options)]
+    if steps[0].ok:
+
+        def websocket(wire: Wire) -> Carrier:
+            return WebSocket(url, options, cookies=cookies, wire=wire, max_message_size=options.max_message_size)
+
+        def long_polling(wire: Wire) -> Carrier:
+            return LongPolling(url, options, cookies=cookies, wire=wire, max_message_size=options.max_message_size)
+
+        if context.disable_websockets:
+            steps.append(ProbeStep(name="WebSocket", ok=None, detail="disabled"))
+        else:
+            steps += await _try_carrier("WebSocket", websocket, options)
+        steps += await _try_carrier("long polling", long_polling, options)
+    return steps
+
+
+async def _try_connection(url: str, options: CometdOptions) -> ProbeStep:
+    parts = urlsplit(url)
+    secure = parts.scheme in {"https", "wss"}
+    name = "TLS" if secure else "TCP"
+    began = time.perf_counter()
+    try:
+        async with asyncio.timeout(options.connect_timeout):
+            _, writer = await asyncio.open_connection(
+                parts.hostname, parts.port or (443 if secure else 80), ssl=tls_context(options) if secure else None
+            )
+            version = writer.get_extra_info("ssl_object").version() if secure else "no TLS"
+            writer.close()
+            await writer.wait_closed()
+    except (OSError, TimeoutError) as error:
+        return ProbeStep(name=name, ok=False, detail=str(error) or type(error).__name__, seconds=_since(began))
+    return ProbeStep(name=name, ok=True, detail=str(version), seconds=_since(began))
+
+
+async def _try_carrier(name: str, make: Callable[[Wire], Carrier], options: CometdOptions) -> list[ProbeStep]:
+    arrived: asyncio.Queue[list[Message] | str] = asyncio.Queue()
+    carrier = make(Wire(messages=arrived.put_nowait, lost=arrived.put_nowait))
+    engine = Engine()
+    steps: list[ProbeStep] = []
+    began = time.perf_counter()
+    try:
+        await carrier.open()
+        if carrier.name == "websocket":
+            steps.append(ProbeStep(name=f"{name}: upgrade", ok=True, seconds=_since(began)))
+        began = time.perf_counter()
+        answer = await _ask(carrier, engine, engine.handshake([carrier.name], now=time.time() * 1000), arrived, options)
+        if isinstance(answer, Failed):
+            steps.append(ProbeStep(name=f"{name}: handshake", ok=False, detail=answer.error.text))
+            return steps
+        offered = ", ".join(answer.connection_types) if isinstance(answer, Handshaken) else ""
+        steps.append(ProbeStep(name=f"{name}: handshake", ok=True, detail=f"offers {offered}", seconds=_since(began)))
+        began = time.perf_counter()
+        await _ask(carrier, engine, engine.connect(at_once=True), arrived, options)
+        steps.append(ProbeStep(name=f"{name}: latency", ok=True, detail="one round trip", seconds=_since(began)))
+        await _ask(carrier, engine, engine.disconnect(), arrived, options)
+    except ChatError as error:
+        steps.append(ProbeStep(name=name, ok=False, detail=error.description, seconds=_since(began)))
+    except TimeoutError:
+        steps.append(ProbeStep(name=name, ok=False, detail="no answer in time", seconds=_since(began)))
+    finally:
+        await carrier.aclose()
+    return steps
+
+
+async def _ask(
+    carrier: Carrier,
+    engine: Engine,
+    message: Message,
+    arrived: asyncio.Queue[list[Message] | str],
+    options: CometdOptions,
+) -> Happening:
+    async with asyncio.timeout(options.max_network_delay):
+        await carrier.send([message], timeout=options.max_network_delay)
+        while True:
+            item = await arrived.get()
+            if isinstance(item, str):
+                raise TimeoutError(item)
+            for happening in engine.received(item):
+                if getattr(happening, "request", None) == message["id"]:
+                    return happening
+
+
+def _since(began: float) -> float:
+    return time.perf_counter() - began

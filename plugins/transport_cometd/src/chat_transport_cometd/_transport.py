@@ -1,0 +1,373 @@
+"""The CometD transport: the contract of chat-core on top of a link and a dialect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
+
+from attrs import evolve
+
+from chat_core import (
+    AmbiguousError,
+    Batch,
+    ChatError,
+    Command,
+    ConnectTimeoutError,
+    Ended,
+    EndReason,
+    ErrorInfo,
+    ErrorReported,
+    Event,
+    LeaveCommand,
+    LinkDown,
+    LinkUp,
+    MessageReceived,
+    NotSentError,
+    Opened,
+    OptionError,
+    RefusedError,
+    Reply,
+    SendMessageCommand,
+    StartRequest,
+    TransportContext,
+    TypingCommand,
+)
+from chat_gms.http import CookieBox
+from chat_transport_cometd._bayeux.messages import Message
+from chat_transport_cometd._carriers.base import Carrier, Wire
+from chat_transport_cometd._carriers.long_polling import LongPolling
+from chat_transport_cometd._dialect import Delivery, Dialect, GmsDialect
+from chat_transport_cometd._link import CarrierMaker, Link, LinkEvents
+from chat_transport_cometd.options import CometdOptions
+
+__all__ = ["CometdTransport", "make_transport"]
+
+#: Seconds for the transcript to arrive after it was asked for.
+FETCH_TIMEOUT: Final = 10.0
+#: Seconds in which a message's echo, or the server's refusal, is expected after the publication was acknowledged. The
+#: acknowledgement alone says nothing about the operation's success.
+CONFIRM_TIMEOUT: Final = 2.0
+
+_Watcher = Callable[[Delivery], bool]
+
+
+class CometdTransport:
+    """One chat over CometD. Made by the provider, without I/O."""
+
+    def __init__(self, context: TransportContext) -> None:
+        options = context.options
+        assert isinstance(options, CometdOptions)
+        assert context.server_url is not None
+        self._options = options
+        self._url = context.server_url
+        self._log = context.log
+        self._websockets = not context.disable_websockets
+        self._dialect: Dialect = options.dialect if options.dialect is not None else GmsDialect(options.service)
+        self._cookies = CookieBox()
+        self._link: Link | None = None
+        self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
+        self._watchers: list[_Watcher] = []
+        self._fetching = asyncio.Lock()
+        #: The newest lasting event received: what the transcript is asked from.
+        self._lasting: list[int] = []
+        self._highest = 0
+        self._ended: Ended | None = None
+        self._opening = True
+        self._closed = False
+
+    # The contract
+
+    async def start(self, request: StartRequest) -> Opened:
+        """Connect and open a chat."""
+        link = await self._open()
+        answered: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+
+        def watch(delivery: Delivery) -> bool:
+            if delivery.error is None and not self._dialect.session_id:
+                return False
+            if not answered.done():
+                answered.set_result(delivery)
+            return True
+
+        self._watchers.append(watch)
+        try:
+            async with asyncio.timeout(self._options.start_timeout):
+                await link.publish(self._dialect.start(request))
+                delivery = await answered
+        except TimeoutError as error:
+            raise AmbiguousError(
+                f"the server at {self._url} did not say whether a chat was opened",
+                advice="it is not started a second time; try again if no chat shows up there",
+            ) from error
+        except NotSentError as error:
+            raise AmbiguousError(f"the chat may have been opened: {error.description}") from error
+        finally:
+            self._unwatch(watch)
+        if delivery.error is not None:
+            raise delivery.error
+        return self._opened(delivery)
+
+    async def resume(self, saved: Mapping[str, Any]) -> Opened:
+        """Connect and take a chat up, with its transcript from the beginning."""
+        self._dialect.restore(saved)
+        cookies = saved.get("cookies")
+        self._cookies = CookieBox(cookies if isinstance(cookies, Mapping) else None)
+        await self._open()
+        try:
+            async with asyncio.timeout(self._options.start_timeout):
+                delivery = await self._ask(1, lambda delivery: True)
+        except (TimeoutError, NotSentError, AmbiguousError) as error:
+            raise ConnectTimeoutError(f"the server at {self._url} did not give the chat's transcript") from error
+        if delivery.error is not None:
+            raise delivery.error
+        return self._opened(delivery)
+
+    async def fetch(self, position: int) -> Batch:
+        """Ask for the transcript from an index on.
+
+        CometD's answer has no correlation with the request. So the transcript is asked from an event that was received
+        already (the anchor), and the answer is the first delivery that begins with it.
+        """
+        async with self._fetching:
+            anchor = max((index for index in self._lasting if index < position), default=None)
+            asked = anchor if anchor is not None else 1
+            highest = self._highest
+
+            def is_answer(delivery: Delivery) -> bool:
+                if delivery.error is not None:
+                    return True
+                if delivery.first_index is None:
+                    return delivery.batch.next_position is not None and not delivery.batch.user_data
+                return delivery.first_index == asked if anchor is not None else delivery.first_index <= position
+
+            for attempt in range(2):
+                try:
+                    async with asyncio.timeout(FETCH_TIMEOUT):
+                        delivery = await self._ask(asked, is_answer)
+                except TimeoutError as error:
+                    raise AmbiguousError("the server did not give the transcript in time") from error
+                if delivery.error is not None:
+                    raise delivery.error if not delivery.passing else AmbiguousError(delivery.error.description)
+                known = delivery.batch.next_position
+                # An answer that ends before what was received is old, or the server counts anew; a second one tells.
+                if known is None or known > highest or attempt:
+                    break
+            events = tuple(event for event in delivery.batch.events if event.index is None or event.index >= position)
+            return evolve(delivery.batch, events=events)
+
+    async def send(self, command: Command) -> Reply:
+        """Publish a command and return when the server took it."""
+        link = self._link
+        if link is None or self._closed:
+            raise NotSentError("the transport is closed")
+        data = self._dialect.command(command)
+        if isinstance(command, TypingCommand | LeaveCommand):
+            await link.publish(data)
+            return Reply()
+        outcome: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+        highest = self._highest
+        is_message = isinstance(command, SendMessageCommand)
+
+        def watch(delivery: Delivery) -> bool:
+            if outcome.done() or (is_message and delivery.error is None and not _shows_own(delivery.batch, highest)):
+                return False
+            outcome.set_result(delivery)
+            # An error belongs to whoever waits for an outcome; events are everybody's.
+            return delivery.error is not None
+
+        self._watchers.append(watch)
+        try:
+            await link.publish(data)
+            try:
+                async with asyncio.timeout(CONFIRM_TIMEOUT):
+                    delivery = await outcome
+            except TimeoutError:
+                # Acknowledged, and neither shown nor refused: servers may filter a message from the transcript.
+                return Reply()
+        finally:
+            self._unwatch(watch)
+        if delivery.error is not None:
+            if delivery.passing:
+                raise AmbiguousError(delivery.error.description) from delivery.error
+            raise delivery.error
+        return Reply()
+
+    async def incoming(self) -> AsyncIterator[Batch | LinkDown | LinkUp | Ended]:
+        """Yield what arrives, until the chat is over or the transport closed."""
+        while (item := await self._queue.get()) is not None:
+            yield item
+            if isinstance(item, Ended):
+                return
+
+    def saved(self) -> Mapping[str, Any]:
+        """Return the chat's keys and the affinity cookies."""
+        return {**self._dialect.saved(), "cookies": self._cookies.saved()}
+
+    async def aclose(self) -> None:
+        """Drop the link without leaving the chat."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._link is not None:
+            await self._link.aclose()
+        self._queue.put_nowait(None)
+
+    # Inside
+
+    async def _open(self) -> Link:
+        options = self._options
+        self._link = link = Link(
+            url=self._url,
+            channel=self._dialect.channel,
+            carriers=self._carriers(),
+            cookies=self._cookies,
+            log=self._log,
+            events=LinkEvents(
+                delivered=self._delivered,
+                down=lambda reason: self._put(LinkDown(reason=reason)),
+                up=lambda: self._put(LinkUp()),
+                dead=self._dead,
+            ),
+            # Over WebSocket acknowledgements would delay every delivery to the next connect (CometD 3.1).
+            ack=frozenset(
+                {"long-polling"} if options.ack is None else {"websocket", "long-polling"} if options.ack else ()
+            ),
+            timesync=options.timesync,
+            network_delay=options.max_network_delay,
+        )
+        try:
+            async with asyncio.timeout(options.start_timeout):
+                await link.open()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(
+                f"the server at {self._url} did not answer within {options.start_timeout:g} s"
+            ) from error
+        return link
+
+    def _carriers(self) -> dict[str, CarrierMaker]:
+        options = self._options
+
+        def websocket(wire: Wire) -> Carrier:
+            from chat_transport_cometd._carriers.websocket import WebSocket  # noqa: PLC0415 - not needed by all
+
+            return WebSocket(
+                self._url, options, cookies=self._cookies, wire=wire, max_message_size=options.max_message_size
+            )
+
+        def long_polling(wire: Wire) -> Carrier:
+            return LongPolling(
+                self._url,
+                options,
+                cookies=self._cookies,
+                wire=wire,
+                max_message_size=options.max_message_size,
+                http_transport=options.http_transport,
+            )
+
+        makers: dict[str, CarrierMaker] = {}
+        # An injected HTTP transport takes the place of the network, so nothing may go past it.
+        if self._websockets and options.http_transport is None:
+            makers["websocket"] = websocket
+        makers["long-polling"] = long_polling
+        return makers
+
+    async def _ask(self, position: int, is_answer: Callable[[Delivery], bool]) -> Delivery:
+        """Ask for the transcript and wait for the delivery that answers."""
+        assert self._link is not None
+        answer: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+
+        def watch(delivery: Delivery) -> bool:
+            if answer.done() or not is_answer(delivery):
+                return False
+            answer.set_result(delivery)
+            return True
+
+        self._watchers.append(watch)
+        try:
+            await self._link.publish(self._dialect.fetch(position))
+            return await answer
+        finally:
+            self._unwatch(watch)
+
+    def _opened(self, delivery: Delivery) -> Opened:
+        self._note(delivery.batch)
+        self._opening = False
+        ended = None
+        if delivery.ended is not None:
+            ended = Ended(reason=delivery.ended)
+        return Opened(session_id=self._dialect.session_id, batch=delivery.batch, ended=ended)
+
+    def _delivered(self, message: Message) -> None:
+        delivery = self._dialect.read(message)
+        if delivery.says_nothing:
+            return
+        taken = False
+        for watcher in list(self._watchers):
+            if watcher(delivery):
+                taken = True
+                break
+        if self._opening and taken:
+            return  # start and resume hand the first delivery over themselves
+        self._note(delivery.batch)
+        if delivery.error is not None and not taken and delivery.ended is None:
+            error = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
+            self._put(Batch(events=(ErrorReported(error=error),)))
+        if delivery.ended is not None:
+            self._end(delivery)
+        elif delivery.error is None and not (taken and not delivery.batch.events):
+            self._put(delivery.batch)
+
+    def _end(self, delivery: Delivery) -> None:
+        if self._ended is None:
+            error = delivery.error
+            info = None if error is None else ErrorInfo(code=error.code, description=error.description)
+            reason = EndReason.LOST if isinstance(error, RefusedError) and error.session_unknown else EndReason.CLOSED
+            self._ended = Ended(reason=reason, error=info, batch=delivery.batch)
+            self._put(self._ended)
+
+    def _dead(self, error: ChatError) -> None:
+        self._put(Ended(reason=EndReason.REFUSED, error=ErrorInfo(code=error.code, description=error.description)))
+
+    def _put(self, item: Batch | LinkDown | LinkUp | Ended) -> None:
+        if not self._closed:
+            self._queue.put_nowait(item)
+
+    def _note(self, batch: Batch) -> None:
+        """Remember what was received, to ask the transcript from."""
+        for event in batch.events:
+            if event.index is None:
+                continue
+            self._highest = max(self._highest, event.index)
+            if not event.ephemeral and (not self._lasting or event.index > self._lasting[-1]):
+                self._lasting.append(event.index)
+        del self._lasting[:-_ANCHORS]
+
+    def _unwatch(self, watcher: _Watcher) -> None:
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
+
+
+#: So many of the newest lasting events can serve as anchors.
+_ANCHORS: Final = 256
+
+
+def _shows_own(batch: Batch, above: int) -> bool:
+    return any(_is_own_message(event) and (event.index or 0) > above for event in batch.events)
+
+
+def _is_own_message(event: Event) -> bool:
+    return isinstance(event, MessageReceived) and event.own
+
+
+def make_transport(context: TransportContext) -> CometdTransport:
+    """Make a transport from its context; the provider's factory.
+
+    Raises:
+        OptionError: an option cannot be used.
+    """
+    if context.server_url is None:
+        raise OptionError("the transport 'cometd' needs server_url, the address of the CometD server")
+    if not isinstance(context.options, CometdOptions):
+        raise OptionError("the transport 'cometd' was given options that are not its own")
+    return CometdTransport(context)
