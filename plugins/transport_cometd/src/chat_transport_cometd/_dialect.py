@@ -47,7 +47,7 @@ class Delivery:
         says_nothing: an echo of a publication or the like.
     """
 
-    batch: Batch = Batch()
+    batch: Batch = field(factory=Batch)
     error: ChatError | None = None
     passing: bool = False
     ended: EndReason | None = None

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from attrs import frozen
 
@@ -14,6 +14,7 @@ from chat_core import (
     AmbiguousError,
     Backoff,
     ChatError,
+    ConnectTimeoutError,
     ErrorCode,
     Log,
     LoginRefusedError,
@@ -136,6 +137,10 @@ class Link:
         """
         try:
             await self._establish()
+        except TimeoutError as error:
+            raise ConnectTimeoutError(
+                f"the server at {self._url} took the connection and did not answer within {self._network_delay:g} s"
+            ) from error
         except (NotSentError, AmbiguousError, _LostError) as error:
             raise unreachable(self._url, error) from error
         self._up = True
@@ -180,7 +185,8 @@ class Link:
     # The keeper
 
     async def _keep(self) -> None:
-        while not self._closing:
+        while True:
+            broken: Exception
             try:
                 await self._connect_for_ever()
             except (_LostError, TransportError, TimeoutError) as error:
@@ -189,8 +195,11 @@ class Link:
                 broken = error
             self._up = False
             self._events.down(_words(broken))
-            if not isinstance(broken, _SessionUnknownError):
+            unknown = isinstance(broken, _SessionUnknownError)
+            # A held poll that was given up would keep its connection busy, so long polling begins anew in any case.
+            if not unknown or self.carrier != "websocket":
                 await self._drop_carrier()
+            if not unknown:
                 await asyncio.sleep(self._pause(broken))
             if not await self._reestablish():
                 return
@@ -217,7 +226,7 @@ class Link:
         pause = self._backoff.failed(self._now(), retry_after=getattr(error, "retry_after", None))
         return max(pause, self._engine.advice.interval)
 
-    async def _connect_for_ever(self) -> None:
+    async def _connect_for_ever(self) -> NoReturn:
         """Keep one connect outstanding, as the server advises, until the link breaks."""
         not_held = 0
         while True:
@@ -227,7 +236,7 @@ class Link:
                 await self._sleep(_NOT_HELD_PAUSE)
             began = self._now()
             timeout = self._engine.advice.timeout + self._network_delay
-            (happening,) = await self._request([self._engine.connect()], timeout=timeout)
+            (happening,) = await self._request([self._engine.connect()], timeout=timeout, held=True)
             if isinstance(happening, Failed):
                 kind = _SessionUnknownError if happening.session_unknown else _LostError
                 raise kind(happening.error.text)
@@ -321,8 +330,11 @@ class Link:
 
     # Requests and replies
 
-    async def _request(self, messages: list[Message], *, timeout: float) -> list[Happening]:
-        """Send messages together and wait for each one's reply."""
+    async def _request(self, messages: list[Message], *, timeout: float, held: bool = False) -> list[Happening]:
+        """Send messages together and wait for each one's reply.
+
+        ``held``: give up as soon as the link is known to be broken, though the carrier may still wait.
+        """
         carrier = self._carrier
         assert carrier is not None
         if self._broken is not None:
@@ -332,7 +344,10 @@ class Link:
         self._waiting.update(replies)
         try:
             async with asyncio.timeout(timeout):
-                await carrier.send(messages, timeout=timeout)
+                if held:
+                    await self._send_held(carrier, messages, replies[messages[0]["id"]], timeout)
+                else:
+                    await carrier.send(messages, timeout=timeout)
                 return [await reply for reply in replies.values()]
         finally:
             for request, reply in replies.items():
@@ -340,6 +355,21 @@ class Link:
                 self._engine.abandon(request)
                 if reply.done() and not reply.cancelled():
                     reply.exception()  # seen: whoever waited may have left by another way
+
+    async def _send_held(
+        self, carrier: Carrier, messages: list[Message], reply: asyncio.Future[Happening], timeout: float
+    ) -> None:
+        sending = asyncio.get_running_loop().create_task(
+            carrier.send(messages, timeout=timeout), name="chat-core: held connect"
+        )
+        try:
+            await asyncio.wait({sending, reply}, return_when=asyncio.FIRST_COMPLETED)
+            if sending.done():
+                sending.result()
+        finally:
+            if not sending.done():
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
 
     def _received(self, messages: list[Message]) -> None:
         for happening in self._engine.received(messages, now=time.time() * 1000):

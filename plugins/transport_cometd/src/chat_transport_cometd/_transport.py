@@ -116,7 +116,7 @@ class CometdTransport:
         await self._open()
         try:
             async with asyncio.timeout(self._options.start_timeout):
-                delivery = await self._ask(1, lambda delivery: True)
+                delivery = await self._ask(1, lambda _: True)
         except (TimeoutError, NotSentError, AmbiguousError) as error:
             raise ConnectTimeoutError(f"the server at {self._url} did not give the chat's transcript") from error
         if delivery.error is not None:
@@ -230,9 +230,7 @@ class CometdTransport:
                 dead=self._dead,
             ),
             # Over WebSocket acknowledgements would delay every delivery to the next connect (CometD 3.1).
-            ack=frozenset(
-                {"long-polling"} if options.ack is None else {"websocket", "long-polling"} if options.ack else ()
-            ),
+            ack=_ACK_ON[options.ack],
             timesync=options.timesync,
             network_delay=options.max_network_delay,
         )
@@ -291,7 +289,6 @@ class CometdTransport:
             self._unwatch(watch)
 
     def _opened(self, delivery: Delivery) -> Opened:
-        self._note(delivery.batch)
         self._opening = False
         ended = None
         if delivery.ended is not None:
@@ -299,7 +296,11 @@ class CometdTransport:
         return Opened(session_id=self._dialect.session_id, batch=delivery.batch, ended=ended)
 
     def _delivered(self, message: Message) -> None:
-        delivery = self._dialect.read(message)
+        try:
+            delivery = self._dialect.read(message)
+        except Exception as error:  # noqa: BLE001 - a dialect may be a stranger's; one message must not stop the rest
+            self._log.error("a delivered message could not be read", type(error).__name__)
+            return
         if delivery.says_nothing:
             return
         taken = False
@@ -307,15 +308,13 @@ class CometdTransport:
             if watcher(delivery):
                 taken = True
                 break
-        if self._opening and taken:
-            return  # start and resume hand the first delivery over themselves
         self._note(delivery.batch)
         if delivery.error is not None and not taken and delivery.ended is None:
             error = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
             self._put(Batch(events=(ErrorReported(error=error),)))
-        if delivery.ended is not None:
+        if delivery.ended is not None and not self._opening:
             self._end(delivery)
-        elif delivery.error is None and not (taken and not delivery.batch.events):
+        elif delivery.error is None and not taken:
             self._put(delivery.batch)
 
     def _end(self, delivery: Delivery) -> None:
@@ -348,6 +347,11 @@ class CometdTransport:
             self._watchers.remove(watcher)
 
 
+_ACK_ON: Final[dict[bool | None, frozenset[str]]] = {
+    None: frozenset({"long-polling"}),
+    True: frozenset({"websocket", "long-polling"}),
+    False: frozenset(),
+}
 #: So many of the newest lasting events can serve as anchors.
 _ANCHORS: Final = 256
 

@@ -17,7 +17,8 @@ _SERVICE = re.compile(r"[A-Za-z0-9_.~!$'()@-]+(/[A-Za-z0-9_.~!$'()@-]+)*")
 def _check_service(_: Any, __: Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not _SERVICE.fullmatch(value):
         raise OptionError(
-            f"transport_options: service must be the name of a GMS chat service, such as 'customer-support', not {value!r}"
+            f"transport_options: service must be the name of a GMS chat service, not {value!r}",
+            advice="give what follows /genesys/2/chat/ or /service/chatV2/, such as 'customer-support'",
         )
 
 
