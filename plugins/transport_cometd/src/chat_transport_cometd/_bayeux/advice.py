@@ -50,8 +50,9 @@ class Advice:
         nested = advice.get(transport)
         fields: dict[str, Any] = {**advice, **nested} if isinstance(nested, Mapping) else dict(advice)
         changes: dict[str, Any] = {}
-        if fields.get("reconnect") in {Reconnect.RETRY, Reconnect.HANDSHAKE, Reconnect.NONE}:
-            changes["reconnect"] = fields["reconnect"]
+        reconnect = fields.get("reconnect")
+        if isinstance(reconnect, str) and reconnect in {Reconnect.RETRY, Reconnect.HANDSHAKE, Reconnect.NONE}:
+            changes["reconnect"] = reconnect
         for key, name in (("interval", "interval"), ("timeout", "timeout"), ("maxInterval", "max_interval")):
             seconds = _seconds(fields.get(key))
             if seconds is not None:

@@ -29,6 +29,8 @@ CONNECT: Final = "/meta/connect"
 SUBSCRIBE: Final = "/meta/subscribe"
 DISCONNECT: Final = "/meta/disconnect"
 
+#: Milliseconds since 1970 that are believed, at most (the year 5138).
+_LATEST: Final = 10**14
 #: Error numbers that mean that the server does not know the Bayeux session: CometD says 402, Faye 401.
 SESSION_UNKNOWN: Final = frozenset({401, 402})
 
@@ -193,11 +195,12 @@ class Engine:
 
     def _take(self, message: Message, now: float) -> Happening | None:
         channel = message["channel"]
-        self.advice = self.advice.merged(message.get("advice"), self._connection_type)
         if "successful" not in message:
             if channel.startswith("/meta/"):
                 return None  # a reply that does not say how it went answers nothing
+            # CometD hands a publisher's extra fields on with an event: advice in it may be any stranger's.
             return Delivered(channel=channel, message=message)
+        self.advice = self.advice.merged(message.get("advice"), self._connection_type)
         request = message.get("id")
         known = self._pending.get(request) if isinstance(request, str) else None
         if known is None or known.channel != channel:
@@ -256,8 +259,10 @@ class Engine:
     def _note_time(self, timesync: object, now: float) -> None:
         if not isinstance(timesync, dict):
             return
-        sent, server, processing = timesync.get("tc"), timesync.get("ts"), timesync.get("p", 0)
-        if isinstance(sent, int) and isinstance(server, int) and isinstance(processing, int):
+        sent: Any = timesync.get("tc")
+        server: Any = timesync.get("ts")
+        processing: Any = timesync.get("p", 0)
+        if all(isinstance(value, int) and abs(value) < _LATEST for value in (sent, server, processing)):
             lag = (now - sent - processing) / 2
             self.clock_offset = server - sent - lag
 

@@ -32,8 +32,13 @@ class BayeuxError:
 
 
 def encode(messages: list[Message]) -> str:
-    """Write messages as one JSON array."""
-    return json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+    """Write messages as one JSON array that has a UTF-8 form, whatever text is in it."""
+    text = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # a lone surrogate; JSON has an escape for it, UTF-8 has nothing
+        return json.dumps(messages, separators=(",", ":"))
+    return text
 
 
 def decode(data: str | bytes) -> list[Message]:
@@ -45,13 +50,15 @@ def decode(data: str | bytes) -> list[Message]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"not a Bayeux server: the answer is no JSON, it begins with {_begin(data)}") from error
+        # Without the chain: a JSON error holds the whole text, and with it secrets.
+        kind = type(error).__name__
+        raise ProtocolError(f"not a Bayeux server: the answer is no JSON ({kind}){_begin(data)}") from None
     messages = value if isinstance(value, list) else [value]
     if len(messages) > MAX_MESSAGES:
         raise ProtocolError(f"the server sent {len(messages)} messages at once; at most {MAX_MESSAGES} are taken")
     for message in messages:
         if not isinstance(message, dict) or not isinstance(message.get("channel"), str):
-            raise ProtocolError(f"not a Bayeux server: the answer is no Bayeux message, it begins with {_begin(data)}")
+            raise ProtocolError("not a Bayeux server: the answer is JSON, but no Bayeux message")
     return messages
 
 
@@ -68,7 +75,8 @@ def parse_error(message: Mapping[str, Any]) -> BayeuxError:
 
 
 def _begin(data: str | bytes) -> str:
+    """Show how markup begins, to tell whose page it is; what may be part of a chat is not shown."""
     shown = data[:_SHOWN]
     if isinstance(shown, bytes):
         shown = shown.decode("utf-8", "replace")
-    return repr(shown)
+    return f", it begins with {shown!r}" if shown.lstrip().startswith("<") else ""
