@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from attrs import frozen
 
@@ -363,7 +363,8 @@ class Link:
             carrier.send(messages, timeout=timeout), name="chat-core: held connect"
         )
         try:
-            await asyncio.wait({sending, reply}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {sending, reply}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if sending.done():
                 sending.result()
         finally:

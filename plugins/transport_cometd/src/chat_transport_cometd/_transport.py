@@ -310,8 +310,8 @@ class CometdTransport:
                 break
         self._note(delivery.batch)
         if delivery.error is not None and not taken and delivery.ended is None:
-            error = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
-            self._put(Batch(events=(ErrorReported(error=error),)))
+            reported = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
+            self._put(Batch(events=(ErrorReported(error=reported),)))
         if delivery.ended is not None and not self._opening:
             self._end(delivery)
         elif delivery.error is None and not taken:

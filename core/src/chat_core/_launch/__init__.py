@@ -1,0 +1,1 @@
+"""Launching: options are resolved, plugins chosen, a chat started or taken up."""

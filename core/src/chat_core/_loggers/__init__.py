@@ -1,0 +1,1 @@
+"""The built-in logger, and how any logger is called."""

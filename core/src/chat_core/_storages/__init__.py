@@ -1,0 +1,1 @@
+"""The built-in state storages, and how any storage is called."""
