@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
 
-    LoggerLike: TypeAlias = Callable[..., object] | logging.Logger
+#: What may be given as ``logger``.
+LoggerLike: TypeAlias = "Callable[..., object] | logging.Logger"
 
-__all__ = ["Log", "LoggerContext"]
+__all__ = ["Log", "LoggerContext", "LoggerLike"]
 
 
 @runtime_checkable

@@ -170,8 +170,10 @@ class _Prepared:
             return ConnectionOptions().start_timeout
         return float(getattr(self._transport_options(), "start_timeout", ConnectionOptions().start_timeout))
 
-    def session(self, transport: Transport, opened: Opened, server_url: str | None, delivered: int = 0) -> Session:
-        """Put the session together."""
+    def session(
+        self, transport: Transport, opened: Opened, server_url: str | None, *, state: SavedState | None = None
+    ) -> Session:
+        """Put the session together; ``state``: what it was restored from."""
         options = evolve(self.options, server_url=server_url)
         return Session(
             SessionParts(
@@ -181,13 +183,13 @@ class _Prepared:
                 server_url=server_url,
                 websockets_disabled=options.disable_websockets,
                 options=options,
-                user_data={} if delivered else options.user_data,
+                user_data=options.user_data if state is None else {},
                 write=self.runner.write,
                 release=self.runner.release,
                 storage_capabilities=self.storage.capabilities,
                 log=self.log,
                 on_exit=_on_exit(options.on_exit),
-                delivered=delivered,
+                delivered=0 if state is None else state.delivered,
             ),
             opened,
         )
@@ -225,9 +227,9 @@ def _with_selections(
         for name in ("server_url", "transport_options", "disable_websockets"):
             if origins[name] is OptionOrigin.ARGUMENT:
                 notes[name] = "has no effect beside a transport instance"
-    if storage.provider is None or storage.name not in {"file", "memory"}:
-        if origins["max_offline_duration"] is OptionOrigin.ARGUMENT:
-            notes["max_offline_duration"] = "has no effect on a storage that is not built in"
+    built_in = storage.provider is not None and storage.name in {"file", "memory"}
+    if not built_in and origins["max_offline_duration"] is OptionOrigin.ARGUMENT:
+        notes["max_offline_duration"] = "has no effect on a storage that is not built in"
     return evolve(
         options, transport=transport.name, state_storage=storage.name, logger=logger.name, origins=origins, notes=notes
     )
@@ -370,10 +372,7 @@ async def _restore(given: Given) -> Session:
     await runner.acquire()
     transport: Transport | None = None
     try:
-        saved = await runner.read()
-        if saved is None:
-            raise NoSessionToRestore(f"there is no session to restore for the profile {prepared.options.profile!r}")
-        state = SavedState.from_mapping(saved)
+        state = await _read_state(prepared)
         server_url = _check_state(prepared, state)
         transport = prepared.make_transport(server_url)
         try:
@@ -385,7 +384,7 @@ async def _restore(given: Given) -> Session:
             raise NoSessionToRestore(
                 f"the server does not know the chat any more: {error.description}", code=error.code, origin=error.origin
             ) from error
-        session = prepared.session(transport, opened, server_url, delivered=state.delivered)
+        session = prepared.session(transport, opened, server_url, state=state)
     except BaseException:
         if transport is not None:
             await _give_up(transport, runner, log, leave=False)
@@ -396,12 +395,19 @@ async def _restore(given: Given) -> Session:
     return await _hand_over(session)
 
 
+async def _read_state(prepared: _Prepared) -> SavedState:
+    saved = await prepared.runner.read()
+    if saved is None:
+        raise NoSessionToRestore(f"there is no session to restore for the profile {prepared.options.profile!r}")
+    return SavedState.from_mapping(saved)
+
+
 def _check_state(prepared: _Prepared, state: SavedState) -> str | None:
     """Check that a saved session belongs to what was asked for; returns the server's address."""
     if state.transport != prepared.transport.name:
         raise OptionError(
-            f"the saved session belongs to the transport {state.transport!r}, and {prepared.transport.name!r} was chosen "
-            f"({prepared.transport.reason})",
+            f"the saved session belongs to the transport {state.transport!r}, "
+            f"and {prepared.transport.name!r} was chosen ({prepared.transport.reason})",
             advice=f"restore it with transport={state.transport!r}",
         )
     wanted = prepared.options.server_url

@@ -192,7 +192,7 @@ def _on_exit(value: Any) -> str | None:
 
 
 def _shown(name: str, value: Any) -> str:
-    if name in {"subject"} and value is not None:
+    if name == "subject" and value is not None:
         return f"<{len(value)} characters>"
     if name == "user_data":
         return "keys " + ", ".join(value)

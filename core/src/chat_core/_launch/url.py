@@ -60,7 +60,7 @@ def check_server_url(value: Any, *, allow_insecure: bool = False, name: str = "s
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Say whether two addresses have the same scheme, host and port; ``ws`` counts as ``http``, ``wss`` as ``https``."""
+    """Say whether two addresses share scheme, host and port; ``ws`` counts as ``http``, ``wss`` as ``https``."""
     return _origin(urlsplit(one)) == _origin(urlsplit(other))
 
 

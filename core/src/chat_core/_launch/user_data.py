@@ -17,7 +17,7 @@ MAX_SIZE: Final = 1024 * 1024
 
 
 def merge_user_data(user_data: Any, page: PageContext | None) -> Mapping[str, Any]:
-    """Return the defaults ``source``, ``pageTitle``, ``url`` and ``referrer``, overridden and joined by the caller's keys.
+    """Return the defaults ``source``, ``pageTitle``, ``url`` and ``referrer``, merged with the caller's keys.
 
     A caller's key wins, None included. Without a page its values are None.
 
