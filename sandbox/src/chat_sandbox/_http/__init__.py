@@ -1,0 +1,1 @@
+"""The sandbox on the network: an ASGI application and a server for it."""

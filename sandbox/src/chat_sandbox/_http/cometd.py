@@ -1,0 +1,91 @@
+"""GMS Chat v2 over CometD: the view of the back end that a Bayeux server gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chat_gms import Envelope, GmsEvent, Operation, encode_envelope
+from chat_sandbox._backend.chats import Backend, Chat, refusal
+from chat_sandbox._backend.operations import perform
+from chat_sandbox._bayeux.server import BayeuxServer, Message, ServerSession, Timings
+from chat_sandbox.faults import Faults
+
+__all__ = ["CometdView"]
+
+PREFIX = "/service/chatV2/"
+
+
+class CometdView:
+    """Lets CometD clients hold the back end's chats."""
+
+    def __init__(self, backend: Backend, faults: Faults, *, timings: Timings, ack: bool) -> None:
+        self._backend = backend
+        self._faults = faults
+        self._attached: dict[ServerSession, dict[Chat, str]] = {}
+        self.bayeux = BayeuxServer(
+            clock=backend.clock,
+            on_publish=self._on_publish,
+            refuse_handshake=lambda: faults.refuse_handshake and f"403::{faults.refuse_handshake}",
+            offer=self.offered,
+            timings=timings,
+            on_gone=self._on_gone,
+            ack=ack,
+        )
+        #: Sessions whose connection has to break in place of the answer.
+        self.to_break: set[ServerSession] = set()
+        backend.listen(self._on_event)
+
+    def close(self) -> None:
+        """Stop listening to the back end."""
+        self._backend.unlisten(self._on_event)
+
+    def offered(self) -> list[str]:
+        """Return the carriers on offer."""
+        return ["long-polling"] if self._faults.refuse_websocket else ["websocket", "long-polling"]
+
+    def forget_sessions(self) -> None:
+        """Forget every session without telling anybody."""
+        self.bayeux.sessions.clear()
+        self._attached.clear()
+
+    def _on_gone(self, session: ServerSession) -> None:
+        self._attached.pop(session, None)
+
+    def _on_publish(self, session: ServerSession, message: Message) -> str | None:
+        """Perform an operation. Returns why it is refused, None when it is not, and "" for no reply at all."""
+        channel = message["channel"]
+        if not channel.startswith(PREFIX):
+            return "403:denied_by_not_granting:create_denied"
+        data = message.get("data")
+        if not isinstance(data, Mapping):
+            return "400::data_missing"
+        service = channel.removeprefix(PREFIX)
+        operation = data.get("operation")
+        if operation == Operation.REQUEST_CHAT and self._faults.refuse_chat is not None:
+            self._send(session, channel, refusal(*self._faults.refuse_chat))
+            return None
+        if (refused := self._faults.refusal_of(operation)) is not None:
+            self._send(session, channel, refusal(*refused))
+            return None
+        lost = self._faults.takes_answer(operation)
+        if lost:
+            # Whoever asked hears nothing of it: not the reply, not the events.
+            self._attached.pop(session, None)
+            self.to_break.add(session)
+        result = perform(
+            self._backend, service, data, lambda chat: self._attached.setdefault(session, {}).__setitem__(chat, channel)
+        )
+        if lost:
+            return ""
+        if result.answer is not None:
+            self._send(session, channel, result.answer)
+        return None
+
+    def _on_event(self, chat: Chat, event: GmsEvent) -> None:
+        for session, chats in list(self._attached.items()):
+            if chat in chats and not self._faults.takes_push():
+                self._send(session, chats[chat], chat.envelope([event]))
+
+    def _send(self, session: ServerSession, channel: str, envelope: Envelope) -> None:
+        if session.id in self.bayeux.sessions:
+            self.bayeux.deliver(session, channel, encode_envelope(envelope))
