@@ -38,11 +38,13 @@ async def _serve(given: argparse.Namespace) -> int:
     import asyncio  # noqa: PLC0415 - not for --help
     import signal  # noqa: PLC0415
 
-    from chat_sandbox.agents import echo, read_script  # noqa: PLC0415
+    from chat_sandbox.agents import AgentFunction, echo, read_script  # noqa: PLC0415
     from chat_sandbox.sandbox import Sandbox  # noqa: PLC0415
 
-    agent = {"echo": echo, "none": None}.get(given.agent, ...)
-    if agent is ...:
+    agent: AgentFunction | None = None
+    if given.agent == "echo":
+        agent = echo
+    elif given.agent != "none":
         agent = read_script(Path(given.agent))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -39,7 +39,7 @@ class Faults:
         self.drop()
 
     def forget_sessions(self) -> None:
-        """Forget every CometD session; the chats live on. The next request is answered with 402."""
+        """Forget every CometD session; the chats live on. Requests of forgotten sessions are answered with 402."""
         self.forget()
 
     def lose_answer(self, operation: str = Operation.SEND_MESSAGE, count: int = 1) -> None:

@@ -44,9 +44,9 @@ class CometdView:
         return ["long-polling"] if self._faults.refuse_websocket else ["websocket", "long-polling"]
 
     def forget_sessions(self) -> None:
-        """Forget every session without telling anybody."""
-        self.bayeux.sessions.clear()
-        self._attached.clear()
+        """Forget every session; held connects are answered without advice to come back, other requests with 402."""
+        for session in list(self.bayeux.sessions.values()):
+            self.bayeux.remove(session)
 
     def _on_gone(self, session: ServerSession) -> None:
         self._attached.pop(session, None)
