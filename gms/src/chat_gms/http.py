@@ -25,11 +25,13 @@ from chat_core._model.errors import AmbiguousError, ConnectError, NotSentError, 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "CookieBox", "HttpLink", "tls_context"]
+__all__ = ["Answer", "CookieBox", "HttpLink", "retry_after", "tls_context"]
 
 #: Cookies kept for one server, and the length of one, at most (RP-11).
 MAX_COOKIES: Final = 50
 MAX_COOKIE_LENGTH: Final = 4096
+#: Seconds of a server's ``Retry-After`` that are believed, at most.
+LONGEST_WAIT: Final = 3600.0
 #: Bytes of one answer after decompression, at most.
 MAX_ANSWER: Final = 16 * 1024 * 1024
 
@@ -52,14 +54,19 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         """Seconds the server asks to wait, None when it does not."""
-        value = self.headers.get("retry-after", "").strip()
-        if value.isdecimal():
-            return float(value[:9])
-        try:
-            at = parsedate_to_datetime(value)
-        except (TypeError, ValueError):
-            return None
-        return max(0.0, at.timestamp() - time.time())
+        return retry_after(self.headers.get("retry-after", ""))
+
+
+def retry_after(value: str) -> float | None:
+    """Read a ``Retry-After`` header, seconds or a date: seconds to wait, an hour at most; None when it says nothing."""
+    value = value.strip()
+    if value.isascii() and value.isdecimal():
+        return min(float(value[:9]), LONGEST_WAIT)
+    try:
+        at = parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+    return min(max(0.0, at - time.time()), LONGEST_WAIT)
 
 
 class CookieBox:

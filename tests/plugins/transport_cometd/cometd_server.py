@@ -13,7 +13,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Self
 
-from websockets.datastructures import Headers
 from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -129,6 +128,8 @@ class CometdServer:
         self.transcript: Callable[[int], list[Json]] | None = None
         self.posts = 0
         self.upgrades = 0
+        #: Connects held now.
+        self.held = 0
         self.silent = False
         self._ids = itertools.count(1)
         self._server: asyncio.Server | None = None
@@ -202,7 +203,7 @@ class CometdServer:
                 self.headers_seen.append(headers)
                 self.cookies_seen.append(headers.get("cookie", ""))
                 if headers.get("upgrade", "").lower() == "websocket":
-                    await self._websocket(lines[0], headers, reader, writer)
+                    await self._websocket(head, reader, writer)
                     return
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 if self.silent:
@@ -216,8 +217,8 @@ class CometdServer:
                 text += "".join(f"{name}: {value}\r\n" for name, value in more.items())
                 writer.write(text.encode() + b"\r\n" + content)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # asyncio reports a cancelled connection handler as an error
         finally:
             self._writers.discard(writer)
             self._tasks.discard(task)
@@ -253,9 +254,7 @@ class CometdServer:
 
     # WebSocket
 
-    async def _websocket(
-        self, line: str, headers: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _websocket(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.upgrades += 1
         if self.refuse_upgrade is not None:
             status = HTTPStatus(self.refuse_upgrade)
@@ -263,7 +262,9 @@ class CometdServer:
             await writer.drain()
             return
         protocol = ServerProtocol()
-        request = Request(line.split(" ")[1], Headers(headers))
+        protocol.receive_data(head)
+        (request,) = protocol.events_received()
+        assert isinstance(request, Request)
         response = protocol.accept(request)
         response.headers["Set-Cookie"] = "BAYEUX_BROWSER=0a1b2c; Path=/; HttpOnly"
         protocol.send_response(response)
@@ -296,9 +297,9 @@ class CometdServer:
             if reply == "drop":
                 socket.writer.transport.abort()
                 return
-            if reply in {"silence", "500"}:
+            if isinstance(reply, str):
                 return
-            if isinstance(reply, dict):
+            if reply is not None:
                 replies.append(reply)
             client = self.clients.get(message.get("clientId", ""))
             if client is not None and message["channel"] == "/meta/connect" and client.queue:
@@ -356,9 +357,13 @@ class CometdServer:
         client.connects += 1
         at_once = message.get("advice", {}).get("timeout") == 0
         if alone and not at_once and not client.queue:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.timeout / 1000):
-                    await client.something.wait()
+            self.held += 1
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self.timeout / 1000):
+                        await client.something.wait()
+            finally:
+                self.held -= 1
         client.something.clear()
         if message["clientId"] not in self.clients:
             reply |= {"successful": False, "error": "402::Unknown client", "advice": {"reconnect": "handshake"}}

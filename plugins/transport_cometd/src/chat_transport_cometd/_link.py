@@ -155,7 +155,7 @@ class Link:
             RefusedError: the server said no.
             AmbiguousError: it may have arrived.
         """
-        if not self._up:
+        if not self._up or self._broken is not None:
             raise NotSentError("there is no connection to the server now")
         message = self._engine.publish(self._channel, data)
         try:
@@ -193,14 +193,17 @@ class Link:
                 if self._closing:
                     return
                 broken = error
+            except Exception as error:  # noqa: BLE001 - a defect or a foreign error must not leave a dead link unseen
+                self._log.error("the CometD link failed unexpectedly", type(error).__name__)
+                broken = error
             self._up = False
             self._events.down(_words(broken))
             unknown = isinstance(broken, _SessionUnknownError)
             # A held poll that was given up would keep its connection busy, so long polling begins anew in any case.
             if not unknown or self.carrier != "websocket":
                 await self._drop_carrier()
-            if not unknown:
-                await asyncio.sleep(self._pause(broken))
+            # An unknown session too: a server that forgets each new one at once must not be hammered.
+            await asyncio.sleep(self._pause(broken))
             if not await self._reestablish():
                 return
 
@@ -212,7 +215,7 @@ class Link:
             except LoginRefusedError as error:
                 self._events.dead(error)
                 return False
-            except (_LostError, TransportError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 self._log.debug("reconnecting failed", _words(error))
                 await self._drop_carrier()
                 await asyncio.sleep(self._pause(error))
@@ -229,7 +232,7 @@ class Link:
     async def _connect_for_ever(self) -> NoReturn:
         """Keep one connect outstanding, as the server advises, until the link breaks."""
         not_held = 0
-        while True:
+        while not self._closing:
             if self._engine.advice.interval > 0:
                 await self._sleep(self._engine.advice.interval)
             if not_held >= _NOT_HELD_LIMIT:
@@ -245,6 +248,7 @@ class Link:
                 raise _SessionUnknownError(f"the server advises {self._engine.advice.reconnect!r}")
             held = self._now() - began > _NOT_HELD or self._delivered_at >= began
             not_held = 0 if held else not_held + 1
+        raise _LostError("the session is closing")
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless the link breaks meanwhile."""
@@ -408,6 +412,8 @@ class Link:
 def _words(error: BaseException) -> str:
     if isinstance(error, ChatError):
         return error.description
+    if not isinstance(error, _LostError | OSError):
+        return type(error).__name__  # the text may hold anything
     return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
 
 

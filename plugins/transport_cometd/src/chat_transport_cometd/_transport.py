@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from chat_core import (
     Batch,
     ChatError,
     Command,
+    ConnectError,
     ConnectTimeoutError,
     Ended,
     EndReason,
@@ -30,6 +32,7 @@ from chat_core import (
     Reply,
     SendMessageCommand,
     StartRequest,
+    StateCorruptError,
     TransportContext,
     TypingCommand,
 )
@@ -48,6 +51,9 @@ FETCH_TIMEOUT: Final = 10.0
 #: Seconds in which a message's echo, or the server's refusal, is expected after the publication was acknowledged. The
 #: acknowledgement alone says nothing about the operation's success.
 CONFIRM_TIMEOUT: Final = 2.0
+
+#: Seconds that closing waits for a chat whose start was given up, to leave it.
+ORPHAN_TIMEOUT: Final = 2.0
 
 _Watcher = Callable[[Delivery], bool]
 
@@ -74,6 +80,9 @@ class CometdTransport:
         self._highest = 0
         self._ended: Ended | None = None
         self._opening = True
+        #: True while a chat may have been opened that nobody was told of.
+        self._orphan = False
+        self._opened_at_last = asyncio.Event()
         self._closed = False
 
     # The contract
@@ -84,16 +93,17 @@ class CometdTransport:
         answered: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
 
         def watch(delivery: Delivery) -> bool:
-            if delivery.error is None and not self._dialect.session_id:
+            if answered.done() or (delivery.error is None and not self._dialect.session_id):
                 return False
-            if not answered.done():
-                answered.set_result(delivery)
+            answered.set_result(delivery)
             return True
 
         self._watchers.append(watch)
         try:
+            data = self._dialect.start(request)
+            self._orphan = True
             async with asyncio.timeout(self._options.start_timeout):
-                await link.publish(self._dialect.start(request))
+                await link.publish(data)
                 delivery = await answered
         except TimeoutError as error:
             raise AmbiguousError(
@@ -101,15 +111,25 @@ class CometdTransport:
                 advice="it is not started a second time; try again if no chat shows up there",
             ) from error
         except NotSentError as error:
-            raise AmbiguousError(f"the chat may have been opened: {error.description}") from error
+            self._orphan = False
+            raise ConnectError(f"the chat was not opened: {error.description}") from error
+        except RefusedError:
+            self._orphan = False
+            raise
         finally:
             self._unwatch(watch)
+        self._orphan = False
         if delivery.error is not None:
             raise delivery.error
         return self._opened(delivery)
 
     async def resume(self, saved: Mapping[str, Any]) -> Opened:
         """Connect and take a chat up, with its transcript from the beginning."""
+        if not isinstance(saved.get("secure_key"), str) and self._options.dialect is None:
+            raise StateCorruptError(
+                "the saved state has no text 'secure_key', without which no chat can be taken up",
+                advice="start a new session",
+            )
         self._dialect.restore(saved)
         cookies = saved.get("cookies")
         self._cookies = CookieBox(cookies if isinstance(cookies, Mapping) else None)
@@ -120,6 +140,10 @@ class CometdTransport:
         except (TimeoutError, NotSentError, AmbiguousError) as error:
             raise ConnectTimeoutError(f"the server at {self._url} did not give the chat's transcript") from error
         if delivery.error is not None:
+            if delivery.passing:
+                raise ConnectError(
+                    f"the server did not give the chat's transcript: {delivery.error.description}"
+                ) from delivery.error
             raise delivery.error
         return self._opened(delivery)
 
@@ -129,6 +153,8 @@ class CometdTransport:
         CometD's answer has no correlation with the request. So the transcript is asked from an event that was received
         already (the anchor), and the answer is the first delivery that begins with it.
         """
+        if self._link is None or self._closed:
+            raise NotSentError("the transport is closed")
         async with self._fetching:
             anchor = max((index for index in self._lasting if index < position), default=None)
             asked = anchor if anchor is not None else 1
@@ -210,10 +236,20 @@ class CometdTransport:
             return
         self._closed = True
         if self._link is not None:
+            if self._orphan:
+                await self._leave_orphan(self._link)
             await self._link.aclose()
         self._queue.put_nowait(None)
 
     # Inside
+
+    async def _leave_orphan(self, link: Link) -> None:
+        """Leave a chat whose start was given up, so that no agent waits for a visitor who is gone (RP-9)."""
+        with contextlib.suppress(TimeoutError, ChatError):
+            async with asyncio.timeout(ORPHAN_TIMEOUT):
+                if link.is_up:
+                    await self._opened_at_last.wait()
+                    await link.publish(self._dialect.command(LeaveCommand()))
 
     async def _open(self) -> Link:
         options = self._options
@@ -237,6 +273,8 @@ class CometdTransport:
         try:
             async with asyncio.timeout(options.start_timeout):
                 await link.open()
+        except ChatError:
+            raise  # some are a TimeoutError and say more
         except TimeoutError as error:
             raise ConnectTimeoutError(
                 f"the server at {self._url} did not answer within {options.start_timeout:g} s"
@@ -303,6 +341,8 @@ class CometdTransport:
             return
         if delivery.says_nothing:
             return
+        if delivery.error is None and self._dialect.session_id:
+            self._opened_at_last.set()
         taken = False
         for watcher in list(self._watchers):
             if watcher(delivery):

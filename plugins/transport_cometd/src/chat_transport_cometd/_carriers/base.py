@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from chat_core import NotSentError
+from chat_core import AmbiguousError, NotSentError
 from chat_transport_cometd._bayeux.messages import Message
 
-__all__ = ["Carrier", "CarrierUnavailableError", "Wire"]
+__all__ = ["Carrier", "CarrierUnavailableError", "ServerBusyError", "Wire"]
 
 
 class CarrierUnavailableError(NotSentError):
@@ -23,6 +23,18 @@ class CarrierUnavailableError(NotSentError):
     def __init__(self, description: str, *, status: int | None = None, **details: Any) -> None:
         super().__init__(description, **details)
         self.status = status
+
+
+class ServerBusyError(AmbiguousError):
+    """The server answered with a failure of its own; whether it took the request is unknown.
+
+    Attributes:
+        retry_after: seconds the server asked to wait, or None.
+    """
+
+    def __init__(self, description: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(description, **details)
+        self.retry_after = retry_after
 
 
 @frozen

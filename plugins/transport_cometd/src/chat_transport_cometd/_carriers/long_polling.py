@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
 from chat_core import AmbiguousError, ConnectionOptions, LoginRefusedError, Origin, ProtocolError
 from chat_gms.http import Answer, CookieBox, HttpLink
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
-from chat_transport_cometd._carriers.base import Wire
+from chat_transport_cometd._carriers.base import ServerBusyError, Wire
 
 if TYPE_CHECKING:
     import httpx
@@ -17,7 +18,7 @@ __all__ = ["LongPolling"]
 
 _OK = 200
 _UNAUTHORIZED = frozenset({401, 403, 407})
-_SERVER_ERRORS = 500
+_BUSY = frozenset({408, 502, 503, 504})
 
 
 class LongPolling:
@@ -39,6 +40,7 @@ class LongPolling:
         self._wire = wire
         #: Whether this server has ever answered in Bayeux; before that, anything else means a wrong address.
         self._spoke_bayeux = False
+        self._requests: set[asyncio.Task[None]] = set()
         self._http = HttpLink(
             options,
             cookies=cookies,
@@ -52,11 +54,21 @@ class LongPolling:
 
     async def send(self, messages: list[Message], *, timeout: float) -> None:
         """POST the messages and hand over what the answer brings."""
+        request = asyncio.get_running_loop().create_task(self._exchange(messages, timeout), name="chat-core: post")
+        self._requests.add(request)
+        request.add_done_callback(self._finished)
+        # Left to finish when whoever sends is cancelled: its answer may bring events, and httpx never gets the place of
+        # a cancelled request back into its pool.
+        await asyncio.shield(request)
+
+    def _finished(self, request: asyncio.Task[None]) -> None:
+        self._requests.discard(request)
+        if not request.cancelled():
+            request.exception()  # seen: whoever waited may have left
+
+    async def _exchange(self, messages: list[Message], timeout: float) -> None:
         answer = await self._http.post(
-            self._url,
-            encode(messages).encode("utf-8", "surrogatepass"),
-            content_type="application/json;charset=UTF-8",
-            timeout=timeout,
+            self._url, encode(messages).encode(), content_type="application/json;charset=UTF-8", timeout=timeout
         )
         if answer.status != _OK:
             raise self._refused(answer)
@@ -72,18 +84,19 @@ class LongPolling:
 
     async def aclose(self) -> None:
         """Close every connection, a held poll included."""
+        for request in list(self._requests):
+            request.cancel()
+        await asyncio.gather(*self._requests, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self._http.aclose()
 
     def _refused(self, answer: Answer) -> Exception:
         words = f"{self._url} answered HTTP {answer.status}"
         details: dict[str, Any] = {"code": answer.status, "origin": Origin.HTTP}
-        if self._spoke_bayeux:
-            return AmbiguousError(words, **details)
+        if self._spoke_bayeux or answer.status in _BUSY:
+            return ServerBusyError(words, retry_after=answer.retry_after, **details)
         if answer.status in _UNAUTHORIZED:
             return LoginRefusedError(words, advice="check auth and headers in transport_options", **details)
-        if answer.status >= _SERVER_ERRORS:
-            return AmbiguousError(words, **details)
         if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
             where = answer.headers.get("location", "nowhere")
             return ProtocolError(

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
+from websockets.protocol import State
 
-from chat_core import ConnectionOptions, NotSentError, OptionError, ProtocolError
-from chat_gms.http import CookieBox, tls_context
+from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
+from chat_gms.http import CookieBox, retry_after, tls_context
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
 
@@ -79,7 +80,9 @@ class WebSocket:
         except InvalidStatus as error:
             status = error.response.status_code
             raise CarrierUnavailableError(
-                f"the upgrade to WebSocket was answered with HTTP {status}", status=status
+                f"the upgrade to WebSocket was answered with HTTP {status}",
+                status=status,
+                retry_after=retry_after(error.response.headers.get("Retry-After", "")),
             ) from error
         except (InvalidHandshake, ProxyError, OSError, ssl.SSLError, TimeoutError, EOFError) as error:
             name = type(error).__name__
@@ -92,13 +95,13 @@ class WebSocket:
 
     async def send(self, messages: list[Message], *, timeout: float) -> None:  # noqa: ARG002 - the link waits
         """Send one frame; replies arrive by themselves."""
-        if self._socket is None:
+        if self._socket is None or self._socket.state is not State.OPEN:
             raise NotSentError("the WebSocket is not open")
         try:
             await self._socket.send(encode(messages))
         except ConnectionClosed as error:
-            # The library refuses before writing once it knows of the close.
-            raise NotSentError("the WebSocket is closed") from error
+            # It was open before: some of the frame may have been written.
+            raise AmbiguousError("the WebSocket broke while a message was sent") from error
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -122,6 +125,8 @@ class WebSocket:
             reason = error.description
         except ConnectionClosed as error:
             reason = f"the WebSocket broke: {error}"
+        except Exception as error:  # noqa: BLE001 - a defect further up must not leave a dead link unseen
+            reason = f"the WebSocket was given up: {type(error).__name__}"
         self._wire.lost(reason)
 
 

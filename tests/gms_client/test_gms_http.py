@@ -1,0 +1,190 @@
+"""The one place that sets up HTTP."""
+
+import asyncio
+import ssl
+import time
+from email.utils import formatdate
+
+import httpx
+import pytest
+
+from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
+from chat_gms.http import MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, HttpLink, retry_after, tls_context
+
+
+def post(handler, *, cookies=None, url="http://host/x", **options: object):
+    async def main():
+        transport = httpx.MockTransport(handler) if handler is not None else None
+        link = HttpLink(
+            ConnectionOptions(connect_timeout=1.0, **options),
+            cookies=cookies or CookieBox(),
+            secure=False,
+            transport=transport,
+            max_answer=100,
+        )
+        try:
+            return await link.post(url, b"[]", content_type="application/json", timeout=1.0)
+        finally:
+            await link.aclose()
+
+    return asyncio.run(main())
+
+
+def test_an_answer_is_read_to_its_end():
+    """Status, headers and body; redirects are not followed."""
+    seen = []
+
+    def handler(request):
+        seen.append(request)
+        return httpx.Response(302, headers={"location": "http://elsewhere/"}, content=b"abc")
+
+    answer = post(handler, headers={"apikey": "k"}, auth=("a", "b"))
+    assert (answer.status, answer.body, answer.headers["location"]) == (302, b"abc", "http://elsewhere/")
+    (request,) = seen
+    assert request.headers["apikey"] == "k"
+    assert request.headers["accept-encoding"] == "identity"
+    assert request.headers["authorization"] == "Basic YTpi"
+
+
+def test_cookies_are_kept_and_sent():
+    """In our box, shared with the other carrier."""
+    box = CookieBox({"a": "1", "bad": 5})
+    seen = []
+
+    def handler(request):
+        seen.append(request.headers.get("cookie"))
+        return httpx.Response(200, headers=[("set-cookie", "b=2; Path=/; Partitioned"), ("set-cookie", "c=3")])
+
+    post(handler, cookies=box)
+    post(handler, cookies=box)
+    assert seen == ["a=1", "a=1; b=2; c=3"]
+    assert box.saved() == {"a": "1", "b": "2", "c": "3"}
+
+
+@pytest.mark.parametrize("ending", ["Max-Age=0", "max-age=-1", "Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
+def test_a_cookie_that_ends_is_dropped(ending):
+    """By age or by date."""
+    box = CookieBox({"a": "1"})
+    box.take(f"a=2; {ending}")
+    assert not box
+
+
+@pytest.mark.parametrize("living", ["Max-Age=60", "Expires=Fri, 01 Jan 2100 00:00:00 GMT", "Expires=rubbish", "Secure"])
+def test_a_cookie_that_lives_is_kept(living):
+    """Dates that cannot be read end nothing."""
+    box = CookieBox()
+    box.take(f"a=2; {living}")
+    assert box.saved() == {"a": "2"}
+
+
+def test_rp11_cookies_are_bounded():
+    """In number and length; a broken one is passed over."""
+    box = CookieBox()
+    for rubbish in ("", "novalue", "=x", "a=" + "x" * MAX_COOKIE_LENGTH, "a=\r\nb"):
+        box.take(rubbish)
+    assert not box
+    for number in range(MAX_COOKIES + 5):
+        box.take(f"n{number}=1")
+    assert len(box.saved()) == MAX_COOKIES
+    box.take("n0=2")
+    assert box.saved()["n0"] == "2"
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ConnectError("x"), httpx.ConnectTimeout(""), httpx.PoolTimeout("x"), httpx.ProxyError("x")]
+)
+def test_what_never_left_is_not_sent(error):
+    """No connection: sending again is safe."""
+
+    def handler(_):
+        raise error
+
+    with pytest.raises(NotSentError, match=type(error).__name__) as caught:
+        post(handler)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [httpx.ReadTimeout("x"), httpx.WriteError("x"), httpx.RemoteProtocolError("x")])
+def test_what_may_have_arrived_is_ambiguous(error):
+    """Nobody can tell."""
+
+    def handler(_):
+        raise error
+
+    with pytest.raises(AmbiguousError, match=type(error).__name__):
+        post(handler)
+
+
+def test_429_was_not_processed():
+    """With the server's wish."""
+    with pytest.raises(NotSentError, match="429") as caught:
+        post(lambda _: httpx.Response(429, headers={"retry-after": "3"}))
+    assert caught.value.retry_after == 3.0
+
+
+def test_rp11_an_answer_is_bounded():
+    """While it is read."""
+    with pytest.raises(ProtocolError, match="100 bytes"):
+        post(lambda _: httpx.Response(200, content=b"x" * 101))
+    assert post(lambda _: httpx.Response(200, content=b"x" * 100)).body == b"x" * 100
+
+
+def test_rp11_the_bound_holds_after_decompression():
+    """A small body may become a large one."""
+    import gzip
+
+    with pytest.raises(ProtocolError):
+        post(lambda _: httpx.Response(200, content=gzip.compress(b"x" * 5000), headers={"content-encoding": "gzip"}))
+
+
+def test_a_closed_link_sends_nothing():
+    """Nothing left."""
+
+    async def main():
+        link = HttpLink(ConnectionOptions(), cookies=CookieBox(), secure=False)
+        await link.aclose()
+        with pytest.raises(NotSentError):
+            await link.post("http://127.0.0.1:9/", b"", content_type="a/b", timeout=1)
+
+    asyncio.run(main())
+
+
+def test_an_address_no_library_understands_is_an_option_error():
+    """Nothing left."""
+    with pytest.raises(OptionError):
+        post(None, url="gopher://host/")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("5", 5.0), (" 0 ", 0.0), ("99999999999", 3600.0), ("", None), ("soon", None), ("-5", None), ("²", None)],
+)
+def test_retry_after_in_seconds(value, seconds):
+    """An hour at most."""
+    assert retry_after(value) == seconds
+
+
+def test_retry_after_as_a_date():
+    """The past is no pause."""
+    assert 50 < retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
+    assert retry_after(formatdate(0, usegmt=True)) == 0.0
+
+
+def test_the_tls_context_is_shared_and_checks():
+    """One per process and certificate file; the caller's own goes before."""
+    context = tls_context(ConnectionOptions())
+    assert context is tls_context(ConnectionOptions())
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    own = ssl.create_default_context()
+    assert tls_context(ConnectionOptions(ssl_context=own)) is own
+
+
+def test_a_certificate_file_that_cannot_be_read_is_named(tmp_path):
+    """Missing, or no certificate."""
+    path = tmp_path / "ca.pem"
+    with pytest.raises(OptionError, match=r"ca\.pem"):
+        tls_context(ConnectionOptions(ca_file=str(path)))
+    path.write_text("rubbish")
+    with pytest.raises(OptionError, match=r"ca\.pem"):
+        tls_context(ConnectionOptions(ca_file=str(path)))
