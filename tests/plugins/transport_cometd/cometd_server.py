@@ -128,6 +128,9 @@ class CometdServer:
         self.transcript: Callable[[int], list[Json]] | None = None
         self.posts = 0
         self.upgrades = 0
+        self.connections = 0
+        #: Seconds before a publication is answered over HTTP.
+        self.delay = 0.0
         #: Connects held now.
         self.held = 0
         self.silent = False
@@ -189,6 +192,7 @@ class CometdServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
@@ -239,6 +243,8 @@ class CometdServer:
                 return 500, b"", {}
             if reply == "silence":
                 await asyncio.Event().wait()
+            if message["channel"] == CHANNEL:
+                await asyncio.sleep(self.delay)
             if isinstance(reply, dict):
                 replies.append(reply)
             if message["channel"] == "/meta/handshake":

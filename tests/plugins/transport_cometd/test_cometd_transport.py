@@ -1048,6 +1048,7 @@ def test_cancelled_sends_do_not_use_the_pool_up():
 
     async def main():
         async with CometdServer() as server, chatting(server, carrier="long-polling") as (transport, inbox):
+            server.delay = 0.05
             for number in range(12):
                 sending = asyncio.create_task(transport.send(SendMessageCommand(text=str(number))))
                 await until(lambda number=number: len(server.operations("sendMessage")) > number)
@@ -1056,6 +1057,7 @@ def test_cancelled_sends_do_not_use_the_pool_up():
             await transport.send(SendMessageCommand(text="last"))
             await until(lambda: len(inbox.texts) == 13)
             assert not inbox.of(LinkDown)
+            assert server.connections <= 4
 
     run(main())
 
