@@ -1,7 +1,7 @@
 """The browser library's own names: ``startSession({...})``, ``.done``, ``.fail``, ``session.onMessageReceived``.
 
-For code that is ported from JavaScript. A launch starts at the call, as in the browser, so an event loop must be running;
-what the options mean is what the API page says. New code is better served by ``chat_core`` itself.
+For code that is ported from JavaScript. A launch starts at the call, as in the browser, so an event loop must be
+running. New code is better served by ``chat_core`` itself.
 """
 
 from __future__ import annotations

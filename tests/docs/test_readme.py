@@ -1,0 +1,67 @@
+"""What README and docs claim is executed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("**/README.md")])
+PAGES = sorted({page for page in PAGES if not {".venv", "build", "node_modules"} & set(page.parts)})
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+
+
+def test_the_session_in_the_readme_prints_what_the_readme_shows():
+    """The ten lines run as they stand, and their output is the one beside them."""
+    readme = ROOT / "README.md"
+    (program,) = blocks(readme, "python")
+    (output,) = blocks(readme, "text")
+    result = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path):
+    """Every relative link names a file that is there."""
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_program_on_a_page_compiles(page: Path):
+    """Snippets are Python, with or without an async function around them."""
+    for program in blocks(page, "python"):
+        flags = __import__("ast").PyCF_ALLOW_TOP_LEVEL_AWAIT
+        compile(program, str(page), "exec", flags=flags)
+
+
+def test_both_tips_of_the_api_page_have_a_page():
+    """The API page points to error codes and to controlling the session; so do ours."""
+    assert "| 201 |" in (ROOT / "docs" / "error-codes.md").read_text("utf-8")
+    assert "send_message" in (ROOT / "docs" / "controlling.md").read_text("utf-8")
+
+
+def test_generated_pages_are_up_to_date():
+    """``docs/generate.py --check`` agrees."""
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_table_of_options_is_complete():
+    """Each option of the launchers stands on the page about launching."""
+    from chat_core._launch.launchers import Options
+
+    text = (ROOT / "docs" / "launching.md").read_text("utf-8")
+    for name in Options.__annotations__:
+        assert f"`{name}`" in text, name
