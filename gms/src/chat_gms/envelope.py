@@ -142,7 +142,7 @@ def decode_envelope(data: object) -> Envelope:
     """Read an envelope from decoded JSON.
 
     Raises:
-        MalformedEnvelopeError: it is not an object, or ``messages`` is no list of objects.
+        MalformedEnvelopeError: it is not an object, or ``messages`` is no list.
     """
     if not isinstance(data, Mapping):
         raise MalformedEnvelopeError(f"an envelope is an object, not {type(data).__name__}")
@@ -210,7 +210,8 @@ def _encode_event(event: GmsEvent) -> dict[str, Any]:
 
 def _event(data: object) -> GmsEvent:
     if not isinstance(data, Mapping):
-        raise MalformedEnvelopeError(f"an event is an object, not {type(data).__name__}")
+        # One element that is no object must not cost the others: it stands in its place as an event of no kind.
+        return GmsEvent()
     sender = data.get("from")
     party = None
     if isinstance(sender, Mapping):
