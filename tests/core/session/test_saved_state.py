@@ -15,8 +15,6 @@ from chat_core._session.state import SavedState
 GOOD = SavedState(
     transport="cometd", server_url="https://x/", session_id="1", link={"key": "k"}, delivered=3
 ).to_mapping()
-    transport="cometd", server_url="https://x/", session_id="1", link={"key": "k"}, delivered=3
-).to_mapping()
 
 
 def test_a_state_survives_the_way_through_a_storage():
