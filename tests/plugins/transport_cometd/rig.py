@@ -42,7 +42,7 @@ def run(coroutine: Coroutine[Any, Any, None], *, seconds: float = 20.0) -> None:
 async def until(condition: Callable[[], object], *, seconds: float = 5.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the condition is whatever a test looks at
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -1,0 +1,350 @@
+"""The same chats against the sandbox and against CometD's own Java server, on both carriers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chat_core
+from chat_core import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentTyping,
+    Continued,
+    EndReason,
+    Interrupted,
+    LoginRefusedError,
+    MessageReceived,
+    RefusedError,
+    SessionEnded,
+)
+from chat_sandbox import Sandbox
+from support.counterparts import CometdJava, JavaAgent, require_java
+
+
+class SandboxSide:
+    """The sandbox behind the names that both servers share here."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+        self.url = sandbox.cometd_url
+
+    async def next_chat(self) -> Any:
+        agent = await self.sandbox.next_chat(timeout=10)
+
+        class Side:
+            join = staticmethod(agent.join)
+            say = staticmethod(agent.say)
+            typing = staticmethod(agent.typing)
+            leave = staticmethod(agent.leave)
+            end = staticmethod(agent.end)
+            hears = staticmethod(agent.hears)
+
+            async def texts(self) -> list[str]:
+                return agent.chat.texts
+
+            async def ended(self) -> bool:
+                return agent.chat.ended
+
+            async def user_data(self) -> dict[str, Any]:
+                return dict(agent.chat.user_data)
+
+        return Side()
+
+    async def restart(self) -> None:
+        await self.sandbox.restart()
+
+    async def forget(self) -> None:
+        self.sandbox.faults.forget_sessions()
+
+    async def drop(self) -> None:
+        self.sandbox.faults.drop_connections()
+
+    async def refuse(self, code: int, words: str) -> None:
+        self.sandbox.faults.refuse_chat = (code, words)
+
+
+class JavaSide:
+    """The Java server behind the same names."""
+
+    def __init__(self, server: CometdJava) -> None:
+        self.server = server
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def next_chat(self) -> JavaAgent:
+        return await JavaAgent.next_chat(self.server)
+
+    async def restart(self) -> None:
+        await asyncio.to_thread(self.server.control, "fault/restart")
+
+    async def forget(self) -> None:
+        await asyncio.to_thread(self.server.control, "fault/forget")
+
+    async def drop(self) -> None:
+        await asyncio.to_thread(self.server.control, "fault/drop")
+
+    async def refuse(self, code: int, words: str) -> None:
+        await asyncio.to_thread(self.server.control, "fault/refuse", refuse=f"{code}:{words}")
+
+
+GENERATIONS = ["v31", "newest"]
+
+
+@pytest.fixture(scope="module", params=["sandbox", *GENERATIONS])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param != "sandbox":
+        require_java()
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def java(kind: str) -> Iterator[CometdJava | None]:
+    if kind == "sandbox":
+        yield None
+        return
+    with CometdJava(kind) as server:
+        yield server
+
+
+@pytest.fixture(params=["websocket", "long-polling"])
+def carrier(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@asynccontextmanager
+async def serving(java: CometdJava | None) -> AsyncIterator[Any]:
+    if java is not None:
+        yield JavaSide(java)
+        return
+    async with Sandbox() as sandbox:
+        yield SandboxSide(sandbox)
+
+
+def start(server: Any, carrier: str, **options: Any) -> Any:
+    options.setdefault("state_storage", "memory")
+    return chat_core.start_session(
+        server_url=server.url, username="Ada", disable_websockets=carrier == "long-polling", **options
+    )
+
+
+def names(events: list[Any]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+async def everything(session: Any) -> list[Any]:
+    return [event async for event in session.events()]
+
+
+def test_a_whole_chat(java: CometdJava | None, carrier: str):
+    """Start, talk both ways, typing, the agent leaves, leave: each event once and in order, on this carrier."""
+
+    async def main() -> None:
+        async with serving(java) as server:
+            async with start(server, carrier, user_data={"FirstName": "Ada"}) as session:
+                assert session._engine.transport._link.carrier == carrier
+                agent = await server.next_chat()
+                await agent.join("Grace")
+                joined = await session.wait_for(AgentConnected, timeout=5)
+                assert joined.party.name == "Grace"
+                await session.send_typing()
+                await session.send_message("Grüße 👋")
+                await agent.hears("Grüße 👋")
+                await agent.typing()
+                assert (await session.wait_for(AgentTyping, timeout=5)).is_typing
+                await agent.say("Hello Ada")
+                message = await session.wait_for(MessageReceived, timeout=5)
+                assert (message.text, message.party.name, message.own) == ("Hello Ada", "Grace", False)
+                await session.set_user_data({"Level": "gold"})
+                assert {"FirstName": "Ada", "source": "web", "Level": "gold"}.items() <= (
+                    await agent.user_data()
+                ).items()
+                await agent.leave()
+                await session.wait_for(AgentDisconnected, timeout=5)
+            events = await everything(session)
+            lasting = [event for event in events if not event.ephemeral]
+            assert names(lasting) == [
+                "ParticipantJoined",
+                "AgentConnected",
+                "MessageReceived",
+                "MessageReceived",
+                "AgentDisconnected",
+                "ParticipantLeft",
+                "SessionEnded",
+            ]
+            indexes = [event.index for event in events if event.index is not None]
+            assert indexes == sorted(set(indexes))
+            assert await agent.ended()
+            assert lasting[-1].reason is EndReason.LEFT
+
+    asyncio.run(main())
+
+
+def test_the_agent_ends_the_chat(java: CometdJava | None, carrier: str):
+    """The end is announced once, with the reason closed."""
+
+    async def main() -> None:
+        async with serving(java) as server, start(server, carrier) as session:
+            agent = await server.next_chat()
+            await agent.join("Grace")
+            await agent.say("Bye")
+            await agent.end()
+            end = await session.wait_for(SessionEnded, timeout=5)
+            assert end.reason is EndReason.CLOSED
+            assert names(await everything(session)).count("SessionEnded") == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("fault", ["forget", "drop", "restart"])
+def test_rp01_nothing_is_lost_through_a_fault_in_mid_chat(java: CometdJava | None, carrier: str, fault: str):
+    """402, broken connections, a restarted server: what was said meanwhile arrives, in order, once."""
+
+    async def main() -> None:
+        async with serving(java) as server, start(server, carrier) as session:
+            agent = await server.next_chat()
+            await agent.join("Grace")
+            said = []
+            for number in range(6):
+                if number == 3:
+                    await getattr(server, fault)()
+                await agent.say(f"{number}")
+                said.append(f"{number}")
+            await session.wait_for(MessageReceived, lambda event: event.text == "5", timeout=20)
+            await session.send_message("still here", until="echoed")
+            assert await agent.texts() == [*said, "still here"]
+            events = [event async for event in until(session, "still here")]
+            assert [event.text for event in events if isinstance(event, MessageReceived)] == [*said, "still here"]
+            if (carrier, fault) != ("long-polling", "drop"):  # between two polls there is no connection to drop
+                assert any(isinstance(event, Interrupted) for event in events)
+                assert any(isinstance(event, Continued) for event in events)
+
+    asyncio.run(main())
+
+
+async def until(session: Any, text: str) -> AsyncIterator[Any]:
+    async for event in session.events():
+        yield event
+        if isinstance(event, MessageReceived) and event.text == text:
+            return
+
+
+def test_a_refused_chat_says_why(java: CometdJava | None, carrier: str):
+    """The service's code and description arrive."""
+
+    async def main() -> None:
+        async with serving(java) as server:
+            await server.refuse(240, "A new chat cannot be started at the moment.")
+            try:
+                with pytest.raises(RefusedError, match="cannot be started at the moment") as caught:
+                    await start(server, carrier)
+                assert caught.value.code == 240
+            finally:
+                if java is not None:
+                    await asyncio.to_thread(java.control, "fault/refuse", refuse=None)
+
+    asyncio.run(main())
+
+
+CHILD = """
+import asyncio, sys
+import chat_core
+
+async def main():
+    session = await chat_core.start_session(
+        server_url=sys.argv[1], username="Ada", disable_websockets=sys.argv[3] == "long-polling",
+        storage_options={"directory": sys.argv[2]}, max_offline_duration=60,
+    )
+    await session.wait_for(chat_core.MessageReceived, timeout=20)
+    await session.checkpoint()
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_restore_from_another_process(java: CometdJava | None, carrier: str, tmp_path: Path):
+    """``kill -9`` on the owner, then restore here: every message sent meanwhile arrives in order, once."""
+
+    async def main() -> None:
+        async with serving(java) as server:
+            place = str(tmp_path / "state")
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CHILD, server.url, place, carrier),
+                stdout=asyncio.subprocess.PIPE,
+                env={**os.environ},
+            )
+            agent = await server.next_chat()
+            await agent.join("Grace")
+            await agent.say("one")
+            assert process.stdout is not None
+            assert await asyncio.wait_for(process.stdout.readline(), 20) == b"ready\n"
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            await agent.say("two")
+            await agent.say("three")
+            async with chat_core.restore_session(
+                storage_options={"directory": place}, disable_websockets=carrier == "long-polling"
+            ) as session:
+                await session.send_message("back", until="echoed")
+                events = [event async for event in until(session, "back")]
+            messages = [event for event in events if isinstance(event, MessageReceived)]
+            assert [event.text for event in messages] == ["one", "two", "three", "back"]
+            assert [event.restored for event in messages][1:] == [False, False, False]
+            assert await agent.texts() == ["one", "two", "three", "back"]
+
+    asyncio.run(main())
+
+
+def test_websocket_refused_falls_back_to_long_polling(kind: str):
+    """Where the upgrade is refused the chat is held over long polling."""
+
+    async def main() -> None:
+        if kind == "sandbox":
+            async with Sandbox() as sandbox:
+                sandbox.faults.refuse_websocket = True
+                await talk(SandboxSide(sandbox))
+        else:
+            with CometdJava(kind, websocket=False) as server:
+                await talk(JavaSide(server))
+
+    async def talk(server: Any) -> None:
+        async with start(server, "websocket") as session:
+            assert session._engine.transport._link.carrier == "long-polling"
+            agent = await server.next_chat()
+            await agent.join("Grace")
+            await session.send_message("over HTTP")
+            await agent.hears("over HTTP")
+
+    asyncio.run(main())
+
+
+def test_a_refused_handshake_is_not_repeated(kind: str, carrier: str):
+    """It is a login error with the server's words, code 101."""
+
+    async def main() -> None:
+        if kind == "sandbox":
+            async with Sandbox() as sandbox:
+                sandbox.faults.refuse_handshake = "Handshake denied"
+                with pytest.raises(LoginRefusedError, match=r"[Hh]andshake.?[Dd]enied") as caught:
+                    await start(SandboxSide(sandbox), carrier)
+        else:
+            with (
+                CometdJava(kind, refuseHandshake=True) as server,
+                pytest.raises(LoginRefusedError, match=r"[Hh]andshake.?[Dd]enied") as caught,
+            ):
+                await start(JavaSide(server), carrier)
+        assert caught.value.code == 101
+
+    asyncio.run(main())
