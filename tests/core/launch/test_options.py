@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Any
 
 import pytest
 
-from chat_core import MissingOptionError, OptionError, OptionTypeError, PageContext
+from chat_core import ConnectionOptions, OptionError, OptionTypeError, PageContext, StorageProvider
 from chat_core._launch.options import Given, OptionOrigin, ResolvedOptions, resolve_options
-from chat_core._launch.url import check_server_url, same_origin
-from chat_core._launch.user_data import MAX_SIZE, merge_user_data
+from chat_core._launch.user_data import MAX_SIZE
 
 PAGE = PageContext(title="Invoices", url="https://shop.example/invoices", referrer="https://shop.example/")
 
@@ -61,6 +61,8 @@ def test_row_max_offline_duration_defaults_to_five_seconds():
     assert resolve().max_offline_duration == 5.0
     assert resolve(max_offline_duration=math.inf).max_offline_duration == math.inf
     assert resolve(max_offline_duration=0).max_offline_duration == 0.0
+    assert resolve(max_offline_duration=60).max_offline_duration == 60.0
+    assert resolve(max_offline_duration=10**400).max_offline_duration == math.inf
 
 
 def test_row_disable_websockets_defaults_to_false():
@@ -86,6 +88,11 @@ def test_row_disable_websockets_defaults_to_false():
         ({"max_offline_duration": -1}, OptionError, "must be 0 seconds or more, not -1"),
         ({"max_offline_duration": math.nan}, OptionError, "must be 0 seconds or more, not nan"),
         ({"disable_websockets": 1}, OptionTypeError, "disable_websockets must be True or False, not 1"),
+        ({"max_offline_duration": -(10**400)}, OptionError, "must be 0 seconds or more, not -inf"),
+        ({"max_offline_duration": None, "username": "\ud800"}, OptionError, "username holds half of a surrogate pair"),
+        ({"profile": "x" * 201}, OptionError, "profile must have 1 to 200 characters, not 201"),
+        ({"profile": "a\udc00"}, OptionError, "profile holds half of a surrogate pair at character 1"),
+        ({"on_exit": []}, OptionTypeError, "on_exit must be 'leave' or 'detach', not list"),
         ({"profile": 5}, OptionTypeError, "profile must be text"),
         ({"profile": ""}, OptionError, "profile must have 1 to 200 characters, not 0"),
         ({"on_exit": "stay"}, OptionError, "on_exit must be 'leave' or 'detach', not 'stay'"),
@@ -117,84 +124,44 @@ def test_every_value_remembers_its_origin():
     assert lines["subject"].value == "<7 characters>"
 
 
-def test_user_data_is_a_copy():
-    """What the caller changes afterwards changes nothing here."""
-    given: dict[str, Any] = {"list": [1]}
-    merged = merge_user_data(given, None)
-    given["list"].append(2)
-    assert merged["list"] == [1]
+def test_the_addresses_in_explain_show_no_secrets():
+    """Neither a query's values nor what a stranger's object says about itself."""
+
+    class Talkative:
+        def __repr__(self) -> str:
+            raise ZeroDivisionError("TOPSECRET")
+
+    options = resolve(
+        server_url="https://a.example/x?token=TOPSECRET",
+        transport=Talkative(),
+        storage_options=ConnectionOptions(auth=("u", "TOPSECRET"), headers={"Authorization": "TOPSECRET"}),
+        transport_options=5,
+        logger=print,
+        max_offline_duration=math.inf,
+        state_storage=StorageProvider(name="vault", summary="", factory=print),
+    )
+    lines = {one.name: one.value for one in options.explain()}
+    assert "TOPSECRET" not in str(lines)
+    assert "TOPSECRET" not in repr(options.explain())
+    assert lines["server_url"] == "https://a.example/x?token=<hidden>"
+    assert lines["transport"].endswith("Talkative>")
+    assert lines["state_storage"] == "vault"
+    assert lines["transport_options"] == "<int>"
+    assert lines["max_offline_duration"] == "inf"
+    assert "connect_timeout" in lines["storage_options"]
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.9.1", "[::1]", "app.localhost"])
-def test_http_is_for_loopback(host: str):
-    """Unencrypted addresses pass where nothing leaves the machine."""
-    assert check_server_url(f"http://{host}:8080/x")
-    assert check_server_url(f"ws://{host}/x")
+@pytest.mark.parametrize("name", ["username", "server_url"])
+def test_an_empty_text_counts_as_not_given(name: str):
+    """What is in force is the default, and its origin says so."""
+    lines = {one.name: one for one in resolve(**{name: ""}).explain()}
+    assert lines[name].origin == OptionOrigin.CORE
 
 
-@pytest.mark.parametrize(
-    ("url", "error", "text"),
-    [
-        (None, MissingOptionError, "server_url is missing"),
-        ("", MissingOptionError, "server_url is missing"),
-        (5, OptionTypeError, "server_url must be text"),
-        ("gms.example.com", OptionError, "is not an absolute http, https, ws or wss URL"),
-        ("ftp://gms.example.com/x", OptionError, "is not an absolute http"),
-        ("https://", OptionError, "is not an absolute http"),
-        ("https://gms.example.com:99999/", OptionError, "is no URL"),
-        ("https://gms.example.com/a b", OptionError, "holds a blank or a control character"),
-        ("https://gms.example.com/a\nb", OptionError, "holds a blank or a control character"),
-        ("http://gms.example.com/x", OptionError, "would send the chat unencrypted to gms.example.com"),
-        ("http://10.0.0.1/x", OptionError, "allow_insecure"),
-        ("https://u:TOPSECRET@gms.example.com/x", OptionError, "holds a user name or password.*auth"),
-        ("https://gms.example.com/x#top", OptionError, "has a fragment"),
-    ],
-)
-def test_a_bad_address_is_refused(url: Any, error: type[Exception], text: str):
-    """The value, the reason and the remedy stand in the message; a password does not."""
-    with pytest.raises(error, match=text) as caught:
-        check_server_url(url)
-    assert "TOPSECRET" not in str(caught.value)
+def test_a_subclass_of_text_becomes_plain_text():
+    """An enum's member as a name, for one."""
 
+    class Name(enum.StrEnum):
+        ADA = "Ada"
 
-def test_allow_insecure_permits_http_anywhere():
-    """On the caller's own word."""
-    assert check_server_url("http://10.0.0.1/x", allow_insecure=True) == "http://10.0.0.1/x"
-
-
-def test_same_origin():
-    """Scheme, host and port; ws counts as http, and the default port as given."""
-    assert same_origin("https://a.example/x", "wss://a.example:443/y")
-    assert not same_origin("https://a.example/x", "http://a.example/x")
-    assert not same_origin("https://a.example/x", "https://b.example/x")
-    assert not same_origin("https://a.example/x", "https://a.example:8443/x")
-
-
-def test_a_page_from_an_asgi_scope():
-    """Address and referrer are taken; forwarding headers are not believed."""
-    scope = {
-        "type": "http",
-        "scheme": "https",
-        "path": "/büro/a",
-        "query_string": b"q=1",
-        "root_path": "",
-        "headers": [(b"host", b"shop.example"), (b"referer", b"https://x/"), (b"x-forwarded-host", b"evil")],
-    }
-    page = PageContext.from_asgi(scope, title="T")
-    assert page == PageContext(title="T", url="https://shop.example/b%C3%BCro/a?q=1", referrer="https://x/")
-    assert PageContext.from_asgi({"path": "/", "server": ("localhost", 80)}).url == "http://localhost:80/"
-    assert PageContext.from_asgi({"headers": 5, "path": 5, "server": None}) == PageContext()
-
-
-def test_a_page_from_a_wsgi_environ():
-    """The same from the older interface; what it lacks is None."""
-    environ = {
-        "wsgi.url_scheme": "https",
-        "HTTP_HOST": "shop.example",
-        "SCRIPT_NAME": "/app",
-        "PATH_INFO": "/a",
-        "QUERY_STRING": "q=1",
-        "HTTP_REFERER": "https://x/",
-    }
-    assert PageContext.from_wsgi(environ) == PageContext(url="https://shop.example/app/a?q=1", referrer="https://x/")
-    assert PageContext.from_wsgi({}) == PageContext()
+    assert type(resolve(username=Name.ADA).username) is str

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import Factory, field, frozen
+from attrs import Factory, asdict, field, frozen, has
 
+from chat_core._contracts.providers import Provider
 from chat_core._launch.page import PageContext
 from chat_core._launch.user_data import merge_user_data
 from chat_core._model.errors import OptionError, OptionTypeError
@@ -121,8 +122,9 @@ def resolve_options(given: Given) -> ResolvedOptions:
     origins = {
         name: OptionOrigin.ARGUMENT if getattr(given, name) is not None else OptionOrigin.CORE for name in _NAMES
     }
-    if given.username == "":
-        origins["username"] = OptionOrigin.CORE
+    for name in ("username", "server_url"):
+        if getattr(given, name) == "":
+            origins[name] = OptionOrigin.CORE
     if given.page is not None and not isinstance(given.page, PageContext):
         raise OptionTypeError(
             f"page must be a PageContext, not {type(given.page).__name__}",
@@ -152,7 +154,16 @@ def resolve_options(given: Given) -> ResolvedOptions:
 def _text(name: str, value: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise OptionTypeError(f"{name} must be text, not {type(value).__name__}", advice="convert it with str()")
-    return value
+    if value is None:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise OptionError(
+            f"{name} holds half of a surrogate pair at character {error.start}, which is no text",
+            advice="decode it with the right encoding",
+        ) from None
+    return str.__str__(value)
 
 
 def _duration(value: Any) -> float:
@@ -160,11 +171,15 @@ def _duration(value: Any) -> float:
         return DEFAULT_OFFLINE
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise OptionTypeError(f"max_offline_duration must be seconds, not {type(value).__name__}")
-    if math.isnan(value) or value < 0:
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf if value > 0 else -math.inf
+    if math.isnan(seconds) or seconds < 0:
         raise OptionError(
-            f"max_offline_duration must be 0 seconds or more, not {value!r}", advice="math.inf is allowed"
+            f"max_offline_duration must be 0 seconds or more, not {seconds:g}", advice="math.inf is allowed"
         )
-    return float(value)
+    return seconds
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -178,17 +193,20 @@ def _flag(name: str, value: Any) -> bool:
 def _profile(value: Any) -> str:
     if value is None:
         return "default"
-    if not isinstance(value, str):
-        raise OptionTypeError(f"profile must be text, not {type(value).__name__}")
-    if not value or len(value) > _LONGEST_NAME:
-        raise OptionError(f"profile must have 1 to {_LONGEST_NAME} characters, not {len(value)}")
-    return value
+    name = _text("profile", value) or ""
+    if not 1 <= len(name) <= _LONGEST_NAME:
+        raise OptionError(f"profile must have 1 to {_LONGEST_NAME} characters, not {len(name)}")
+    return name
 
 
 def _on_exit(value: Any) -> str | None:
-    if value not in {None, "leave", "detach"}:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise OptionTypeError(f"on_exit must be 'leave' or 'detach', not {type(value).__name__}")
+    if value not in {"leave", "detach"}:
         raise OptionError(f"on_exit must be 'leave' or 'detach', not {value!r}", advice="leave it out for the rule")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _shown(name: str, value: Any) -> str:
@@ -198,6 +216,11 @@ def _shown(name: str, value: Any) -> str:
         return "keys " + ", ".join(value)
     if name == "page" and value is not None:
         return "given"
-    if name in {"transport_options", "storage_options"} and isinstance(value, Mapping):
-        return repr(redact(value))
-    return str(redact(value if isinstance(value, str | int | float | bool | None) else repr(value)))
+    if name in {"transport_options", "storage_options"} and value is not None:
+        if has(type(value)):
+            value = asdict(value, recurse=False)
+        return str(redact(value)) if isinstance(value, Mapping) else f"<{type(value).__name__}>"
+    if value is None or isinstance(value, str | int | float | Provider):
+        return str(redact(value.name if isinstance(value, Provider) else value))
+    # A stranger's repr may raise, or show what it holds.
+    return f"<{type(value).__module__}.{type(value).__qualname__}>"
