@@ -12,12 +12,14 @@ import logging
 import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import field, frozen
 
 from chat_core._model.errors import ChatError, NoSessionToRestore
-from chat_core._model.events import ErrorInfo
+
+if TYPE_CHECKING:
+    from chat_core._model.events import ErrorInfo
 
 __all__ = ["FailEvent", "Pending"]
 
@@ -250,6 +252,9 @@ def _info(error: BaseException) -> ErrorInfo | None:
     """What the API page's ``event.error`` holds; None when there simply was no session to restore."""
     if isinstance(error, NoSessionToRestore):
         return None
+    # A few dozen event classes are made in that module; whoever only imports a launcher need not wait for that.
+    from chat_core._model.events import ErrorInfo  # noqa: PLC0415
+
     if isinstance(error, ChatError):
         return ErrorInfo(code=error.code, description=error.description)
     return ErrorInfo(code=0, description=str(error) or type(error).__name__)

@@ -1,0 +1,126 @@
+"""The distributions as an installer sees them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ["core", "gms", "sandbox", "plugins/transport_cometd", "plugins/transport_rest", "plugins/storage_keyring"]
+
+
+def run(*command: str, cwd: Path | None = None) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def make_venv(place: Path) -> Path:
+    venv.create(place, with_pip=True)
+    return place / "bin" / "python"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_each_wheel_holds_its_package_its_types_and_its_licence(folder: str, tmp_path: Path):
+    """py.typed is there, and the version is the one of all."""
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT / folder))
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.endswith("/py.typed") for name in names)
+    assert not any("test" in name for name in names)
+    assert "-0.1.0-" in wheel.name
+
+
+def test_versions_are_in_lock_step():
+    """Every distribution has the version of the root."""
+    versions = {
+        tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+        for folder in [".", *FOLDERS]
+    }
+    assert versions == {"0.1.0"}
+
+
+def test_core_and_cometd_alone_are_enough_and_say_what_is_missing(tmp_path: Path):
+    """``pip install ./core ./plugins/transport_cometd`` without sandbox, REST or keyring; the rest names its pip line."""
+    python = make_venv(tmp_path / "venv")
+    run(
+        *(str(python), "-m", "pip", "install", "--quiet"),
+        *(str(ROOT / folder) for folder in ("core", "gms", "plugins/transport_cometd")),
+    )
+    assert "cometd" in run(str(python), "-m", "chat_core", "plugins")
+    code = """
+import asyncio, chat_core
+
+async def main():
+    for options, text in (
+        ({"transport": "rest"}, "pip install chat-transport-rest"),
+        ({"state_storage": "keyring"}, "pip install chat-storage-keyring"),
+        ({}, "cannot be reached"),
+    ):
+        try:
+            await chat_core.start_session(server_url="http://127.0.0.1:9/x", **options)
+        except chat_core.ChatError as error:
+            assert text in str(error), error
+        else:
+            raise AssertionError(text)
+
+asyncio.run(main())
+"""
+    run(str(python), "-W", "error", "-c", code)
+    demo = subprocess.run([str(python), "-m", "chat_core", "demo"], capture_output=True, text=True)
+    assert demo.returncode == 1
+    assert "pip install chat-sandbox" in demo.stderr
+
+
+def test_the_core_alone_names_the_transport_to_install(tmp_path: Path):
+    """Somebody who installed chat-core only is told the next step."""
+    python = make_venv(tmp_path / "venv")
+    run(str(python), "-m", "pip", "install", "--quiet", str(ROOT / "core"))
+    code = """
+import asyncio, chat_core
+try:
+    asyncio.run(chat_core.start_session(server_url="https://x.example/"))
+except chat_core.UnknownPluginError as error:
+    assert "pip install chat-transport-cometd" in str(error)
+"""
+    run(str(python), "-W", "error", "-c", code)
+
+
+def test_the_public_names_are_sorted_and_there():
+    """``__all__`` holds every name of the lazy table, and each can be imported."""
+    import chat_core
+
+    assert sorted(chat_core.__all__, key=lambda name: (not name.isupper(), name)) == list(chat_core.__all__)
+    for name in chat_core.__all__:
+        assert getattr(chat_core, name) is not None
+    with pytest.raises(AttributeError):
+        chat_core.nothing_of_that_name  # noqa: B018
+
+
+def test_public_types_are_complete():
+    """``pyright --verifytypes`` finds no public symbol whose type is unknown."""
+    result = subprocess.run(
+        [sys.executable, "-m", "pyright", "--verifytypes", "chat_core", "--ignoreexternal"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "Type completeness score: 100%" in result.stdout, result.stdout[-3000:]
+
+
+def test_importing_the_launcher_costs_little():
+    """At most 1.3 times importing pluggy, attrs and asyncio; the best of several runs each, side by side."""
+
+    def best(code: str) -> float:
+        script = f"import time; began = time.perf_counter(); {code}; print(time.perf_counter() - began)"
+        return min(float(run(sys.executable, "-c", script)) for _ in range(9))
+
+    floor = best("import pluggy, attrs, asyncio")
+    ours = best("from chat_core import start_session")
+    assert ours <= 1.3 * floor, f"{ours * 1000:.0f} ms against {floor * 1000:.0f} ms"
