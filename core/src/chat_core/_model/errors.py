@@ -171,13 +171,13 @@ def _rebuild(kind: type[ChatError], args: tuple[Any, ...], attributes: dict[str,
 class OptionError(ChatError, ValueError):
     """An option has a value that cannot be used. Nothing was sent."""
 
-    default_code = ErrorCode.PARAMETER_INCORRECT
+    default_code: ClassVar[int] = ErrorCode.PARAMETER_INCORRECT
 
 
 class MissingOptionError(OptionError):
     """A mandatory option is missing. Nothing was sent."""
 
-    default_code = ErrorCode.PARAMETER_MISSING
+    default_code: ClassVar[int] = ErrorCode.PARAMETER_MISSING
 
 
 class OptionTypeError(OptionError, TypeError):
@@ -219,7 +219,8 @@ class AmbiguousPluginError(PluginError, LookupError):
 class StorageError(ChatError, OSError):
     """The saved state cannot be read or written."""
 
-    __str__ = ChatError.__str__  # OSError would print errno and file name
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
 
 class StorageUnavailableError(StorageError):
@@ -229,7 +230,7 @@ class StorageUnavailableError(StorageError):
 class StorageLockedError(StorageError):
     """The place where the state is kept exists and is locked; that is not the same as holding nothing."""
 
-    default_retryable = True
+    default_retryable: ClassVar[bool] = True
 
 
 class StorageCapacityError(StorageError):
@@ -239,7 +240,7 @@ class StorageCapacityError(StorageError):
 class StorageTimeoutError(StorageError, TimeoutError):
     """The storage did not answer within its deadline."""
 
-    default_retryable = True
+    default_retryable: ClassVar[bool] = True
 
 
 class StateCorruptError(StorageError, ValueError):
@@ -257,7 +258,7 @@ class NoSessionToRestore(ChatError, LookupError):  # noqa: N818 - the API page's
 class SessionInUseError(ChatError):
     """A live owner holds the session: this process (code 200) or another one (code 201)."""
 
-    default_code = ErrorCode.IN_USE_HERE
+    default_code: ClassVar[int] = ErrorCode.IN_USE_HERE
 
 
 class SessionEndedError(ChatError):
@@ -267,7 +268,7 @@ class SessionEndedError(ChatError):
 class UnsupportedCommandError(ChatError, NotImplementedError):
     """The transport does not offer this command. Nothing was sent."""
 
-    default_code = ErrorCode.UNKNOWN_COMMAND
+    default_code: ClassVar[int] = ErrorCode.UNKNOWN_COMMAND
 
 
 class TransportError(ChatError):
@@ -277,9 +278,11 @@ class TransportError(ChatError):
 class ConnectError(TransportError, ConnectionError):
     """The server cannot be reached, or the connection broke while the chat was being opened."""
 
-    default_code = ErrorCode.SERVER_UNAVAILABLE
-    default_retryable = True
-    __str__ = ChatError.__str__
+    default_code: ClassVar[int] = ErrorCode.SERVER_UNAVAILABLE
+    default_retryable: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
@@ -293,8 +296,10 @@ class ProtocolError(TransportError, ValueError):
 class LoginRefusedError(TransportError, PermissionError):
     """The server refused the credentials or the handshake."""
 
-    default_code = ErrorCode.LOGIN_FAILED
-    __str__ = ChatError.__str__
+    default_code: ClassVar[int] = ErrorCode.LOGIN_FAILED
+
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
 
 class NotSentError(TransportError, ConnectionError):
@@ -304,9 +309,11 @@ class NotSentError(TransportError, ConnectionError):
         retry_after: seconds the server asked to wait, or None.
     """
 
-    default_code = ErrorCode.CONNECTION_INTERRUPTED
-    default_retryable = True
-    __str__ = ChatError.__str__
+    default_code: ClassVar[int] = ErrorCode.CONNECTION_INTERRUPTED
+    default_retryable: ClassVar[bool] = True
+
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
     def __init__(self, description: str, *, retry_after: float | None = None, **details: Any) -> None:
         super().__init__(description, **details)
@@ -320,7 +327,7 @@ class RefusedError(TransportError):
         session_unknown: the server does not know the chat (statusCode 2, code 50 or 249).
     """
 
-    default_code = ErrorCode.COMMAND_FAILED
+    default_code: ClassVar[int] = ErrorCode.COMMAND_FAILED
 
     def __init__(self, description: str, *, session_unknown: bool = False, **details: Any) -> None:
         super().__init__(description, **details)
@@ -330,8 +337,10 @@ class RefusedError(TransportError):
 class AmbiguousError(TransportError, ConnectionError):
     """A command may or may not have arrived: time-out, lost answer, 5xx, an answer that is not the protocol."""
 
-    default_code = ErrorCode.CONNECTION_INTERRUPTED
-    __str__ = ChatError.__str__
+    default_code: ClassVar[int] = ErrorCode.CONNECTION_INTERRUPTED
+
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
 
 class SendError(ChatError):
@@ -353,11 +362,14 @@ class SendRejectedError(SendError):
 class SendExpiredError(SendError, TimeoutError):
     """The message waited in the outbox longer than allowed and never left."""
 
-    __str__ = ChatError.__str__
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno
 
 
 class SendUnknownError(SendError, ConnectionError):
     """Nobody can tell whether the message arrived; it was not sent again."""
 
-    default_code = ErrorCode.CONNECTION_INTERRUPTED
-    __str__ = ChatError.__str__
+    default_code: ClassVar[int] = ErrorCode.CONNECTION_INTERRUPTED
+
+    def __str__(self) -> str:
+        return ChatError.__str__(self)  # OSError's would print an errno

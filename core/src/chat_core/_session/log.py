@@ -32,18 +32,18 @@ class _Node:
     __slots__ = ("epoch", "event", "evicted", "last_index", "next", "number", "previous", "size", "superseded")
 
     def __init__(self, event: Event | None, number: int, size: int, last_index: int, epoch: int) -> None:
-        self.epoch = epoch
-        self.event = event
-        self.number = number
-        self.size = size
+        self.epoch: int = epoch
+        self.event: Event | None = event
+        self.number: int = number
+        self.size: int = size
         #: The highest index at or before this place.
-        self.last_index = last_index
+        self.last_index: int = last_index
         self.next: _Node | None = None
         self.previous: _Node | None = None
         #: A newer typing event of the same party exists; only readers that were there already see this one.
-        self.superseded = False
+        self.superseded: bool = False
         #: Dropped from the front; a cursor that stands here or before has missed what followed.
-        self.evicted = False
+        self.evicted: bool = False
 
 
 def _size(event: Event) -> int:
@@ -73,8 +73,8 @@ class EventLog:
         self._max_events = max_events
         self._max_bytes = max_bytes
         #: The node before the first kept one.
-        self.front = _Node(None, 0, 0, 0, 0)
-        self.tail = self.front
+        self.front: _Node = _Node(None, 0, 0, 0, 0)
+        self.tail: _Node = self.front
         self._count = 0
         self._bytes = 0
         self._typing: dict[object, _Node] = {}
@@ -83,9 +83,9 @@ class EventLog:
         self._waiters: set[asyncio.Future[None]] = set()
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)
-        self.epoch = 0
+        self.epoch: int = 0
         #: True when nothing can follow: the session ended or was detached.
-        self.closed = False
+        self.closed: bool = False
 
     @property
     def last_index(self) -> int:
@@ -203,9 +203,9 @@ class Cursor:
         #: The reader was there when everything above this number was appended.
         self._opened_at = log.tail.number
         #: Epoch and index of what was handed over last.
-        self._handed = (0, after)
+        self._handed: tuple[int, int] = (0, after)
         #: Epoch and index up to which the reader is done.
-        self.finished = (0, after)
+        self.finished: tuple[int, int] = (0, after)
         #: Evicted events that were fetched again, or the statement that they are lost.
         self._brought: list[Event] = []
         #: The task that asked for an event last.

@@ -50,7 +50,7 @@ class Receipt:
 
     def __init__(self, number: int, length: int) -> None:
         self.number = number
-        self.state = ReceiptState.QUEUED
+        self.state: ReceiptState = ReceiptState.QUEUED
         self.index: int | None = None
         self.copies: tuple[int, ...] = ()
         self.attempts = 0
