@@ -529,7 +529,7 @@ def test_echoes_and_rubbish_on_the_channel_are_passed_over():
 
     async def main():
         async with CometdServer() as server, chatting(server) as (_, inbox):
-            for rubbish in ({"operation": "sendMessage"}, 5, {"messages": 5}, None, [], {}, {"messages": [5]}):
+            for rubbish in ({"operation": "sendMessage"}, 5, {"messages": 5}, None, [], {}):
                 server.push(rubbish)
             server.agent_says("fine")
             await until(lambda: "fine" in inbox.texts)
