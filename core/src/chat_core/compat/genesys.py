@@ -1,33 +1,27 @@
 """The browser library's own names: ``startSession({...})``, ``.done``, ``.fail``, ``session.onMessageReceived``.
 
-For code that is ported from JavaScript. A launch starts at the call, as in the browser, so an event loop must be
-running. New code is better served by ``chat_core`` itself.
+For code that is ported from JavaScript. A launch and every command start at the call, as in the browser, so an event
+loop must be running; wrong arguments and commands after the end raise at the call. New code is better served by
+``chat_core`` itself.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final
 
 from chat_core._launch.launchers import Options, restore_session, start_session
-from chat_core._model.errors import OptionError, OptionTypeError, SessionEndedError
-from chat_core._model.events import (
-    EndReason,
-    ErrorReported,
-    Event,
-    MessageReceived,
-    ParticipantTyping,
-    Party,
-    SessionEnded,
-)
-from chat_core._session.pending import FailEvent, Pending
+from chat_core._model.errors import ChatError, OptionError, OptionTypeError, SessionEndedError
+from chat_core._session.pending import Pending
 from chat_core._session.session import Session
+from chat_core.compat._events import BrowserObject, raw, to_browser
+from chat_core.compat._promise import Promise, as_in_javascript
 
-__all__ = ["BrowserSession", "restoreSession", "startSession"]
+__all__ = ["BrowserObject", "BrowserSession", "Promise", "restoreSession", "startSession"]
 
-#: The API page's names, and ours. The others of ``chat_core`` are understood under their own names.
+#: The API page's names, and ours. The other options of ``chat_core`` are understood under their own names.
 _START: Final[Mapping[str, str]] = MappingProxyType(
     {
         "serverUrl": "server_url",
@@ -42,212 +36,245 @@ _START: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _RESTORE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        name: ours
-        for name, ours in _START.items()
-        if name in {"transport", "stateStorage", "maxOfflineDuration", "disableWebSockets", "logger"}
-    }
+    {name: _START[name] for name in ("transport", "stateStorage", "maxOfflineDuration", "disableWebSockets", "logger")}
 )
 _OWN: Final = frozenset(Options.__annotations__)
 
 
-def startSession(options: Mapping[str, Any] | None = None) -> _Promise:  # noqa: N802 - the browser library's name
-    """Start a chat session; returns at once an object with ``done`` and ``fail``."""
+def startSession(options: Mapping[str, Any] | None = None) -> Promise:  # noqa: N802 - the browser library's name
+    """Start a chat session; returns at once an object with ``done`` and ``fail``.
+
+    Args:
+        options: ``serverUrl``, ``username``, ``subject``, ``userData``, ``transport``, ``stateStorage``,
+            ``maxOfflineDuration`` (seconds), ``disableWebSockets``, ``logger``, as on the API page ("startSession");
+            ``chat_core``'s other options under their own names. None stands for undefined.
+
+    Raises:
+        OptionError: there is no such option; whatever else is wrong goes to ``fail``.
+        RuntimeError: no event loop is running.
+    """
     return _launch(start_session, options, _START, "startSession")
 
 
-def restoreSession(options: Mapping[str, Any] | None = None) -> _Promise:  # noqa: N802 - the browser library's name
-    """Take the saved chat session up; ``fail`` gets an event without ``error`` when there is none."""
+def restoreSession(options: Mapping[str, Any] | None = None) -> Promise:  # noqa: N802 - the browser library's name
+    """Take the saved chat session up; ``fail`` gets an event without ``error`` when there is none.
+
+    Args:
+        options: ``transport``, ``stateStorage``, ``maxOfflineDuration`` (seconds), ``disableWebSockets``, ``logger``,
+            as on the API page ("restoreSession"); ``chat_core``'s other options under their own names.
+
+    Raises:
+        OptionError: there is no such option; whatever else is wrong goes to ``fail``.
+        RuntimeError: no event loop is running.
+    """
     return _launch(restore_session, options, _RESTORE, "restoreSession")
 
 
 def _launch(
     launcher: Callable[..., Pending[Session]], options: Mapping[str, Any] | None, names: Mapping[str, str], what: str
-) -> _Promise:
-    if options is not None and not isinstance(options, Mapping):
-        raise OptionTypeError(f"{what} takes one object with named properties, not {type(options).__name__}")
+) -> Promise:
     given: dict[str, Any] = {}
-    for name, value in (options or {}).items():
-        if name in names:
-            given[names[name]] = value
-        elif name in _OWN:
-            given[name] = value
-        else:
-            known = sorted({*names, *_OWN})
-            close = difflib.get_close_matches(str(name), known, n=1)
-            raise OptionError(
-                f"{what} has no option {name!r}",
-                advice=f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(names))}",
-            )
+    for name, value in _properties(options, (*names, *sorted(_OWN)), what).items():
+        ours = names.get(name, name)
+        if ours in given:
+            raise OptionError(f"{what} was given {ours} twice, as {name!r} too", advice="leave one of them out")
+        given[ours] = value
+    storage = given.get("state_storage")
+    if isinstance(storage, Mapping) and {"read", "write"} <= storage.keys():
+        # The API page's own form: {read: function, write: function}.
+        given["state_storage"] = SimpleNamespace(read=storage["read"], write=storage["write"])
 
     async def run() -> BrowserSession:
         return BrowserSession(await launcher(**given))
 
-    return _Promise(Pending(run, name=what, eager=True))
-
-
-class _Promise:
-    """What launchers and commands return: ``done`` and ``fail``, chainable; can be awaited as well."""
-
-    def __init__(self, pending: Pending[Any]) -> None:
-        self._pending = pending
-
-    def done(self, callback: Callable[[Any], object]) -> _Promise:
-        """Call back with the result; for commands that have none, without an argument."""
-        self._pending.done(callback)
-        return self
-
-    def fail(self, callback: Callable[[Any], object]) -> _Promise:
-        """Call back with an event that has ``error.code`` and ``error.description``, or whose ``error`` is None."""
-
-        def tell(event: FailEvent) -> object:
-            return callback(event)
-
-        self._pending.fail(tell)
-        return self
-
-    def __await__(self) -> Any:
-        return self._pending.__await__()
+    return Promise(run, name=what)
 
 
 class BrowserSession:
-    """A session under the browser library's names. ``session`` is the one of ``chat_core`` behind it."""
+    """A session under the browser library's names.
+
+    Attributes:
+        session: the one of ``chat_core`` behind it.
+    """
 
     def __init__(self, session: Session) -> None:
-        self.session = session
+        self.session: Session = session
+        #: From the call of ``leave`` on, before any answer, nothing can be sent any more.
+        self._left = False
 
-    def sendMessage(self, message: str | Mapping[str, Any]) -> _Promise:  # noqa: N802
-        """Send a text, or ``{"message": ..., "type": "text" | "url"}``."""
-        if isinstance(message, Mapping):
-            text, kind = message.get("message"), message.get("type", "text")
-        else:
-            text, kind = message, "text"
-        return self._command(lambda: self.session.send_message(text, kind))  # type: ignore[arg-type] # checked there
+    def __repr__(self) -> str:
+        return f"<BrowserSession {self.session.id}>"
 
-    def sendTyping(self, options: Mapping[str, Any] | None = None) -> _Promise:  # noqa: N802
-        """Tell that the visitor types: ``{"isTyping": bool, "typedText": str}``."""
-        options = options or {}
-        return self._command(
-            lambda: self.session.send_typing(options.get("isTyping", True), options.get("typedText") or None)
+    def sendMessage(self, message: str | Mapping[str, Any]) -> Promise:  # noqa: N802
+        """Send a text, or ``{"message": ..., "type": "text" | "url"}``. ``done`` is called without a value."""
+        given = (
+            {"message": message}
+            if isinstance(message, str)
+            else _properties(message, ("message", "type"), "sendMessage")
         )
+        text = _text(given.get("message"), "message")
+        kind: Any = given.get("type")
+        kind = "text" if kind is None else kind
+        if kind not in ("text", "url"):
+            raise OptionError(f"type must be 'url' or 'text', not {kind!r}")
+        return self._command("sendMessage", lambda: self.session.send_message(text, kind))
 
-    def getTranscript(self, options: Mapping[str, Any] | None = None) -> _Promise:  # noqa: N802
-        """Return ``{"transcript": [...]}`` from ``fromIndex`` on (0: all of it)."""
-        start = max(1, int((options or {}).get("fromIndex", 0)))
+    def sendTyping(self, options: Mapping[str, Any] | None = None) -> Promise:  # noqa: N802
+        """Tell that the visitor types: ``{"isTyping": bool, "typedText": str}``; True where it is left out."""
+        given = _properties(options, ("isTyping", "typedText"), "sendTyping")
+        typing = given.get("isTyping")
+        if not isinstance(typing, bool | None):
+            raise OptionTypeError(f"isTyping must be True or False, not {type(typing).__name__}")
+        preview = given.get("typedText")
+        if preview is not None:
+            preview = _text(preview, "typedText") or None
+        return self._command("sendTyping", lambda: self.session.send_typing(typing is not False, preview))
 
-        async def run() -> dict[str, Any]:
-            return {"transcript": [_public(event) for event in await self.session.get_transcript(start)]}
+    def getTranscript(self, options: Mapping[str, Any] | None = None) -> Promise:  # noqa: N802
+        """Fetch the transcript: ``done`` gets an object whose ``transcript`` is a list. Nothing is played back.
 
-        return self._command(lambda: Pending(run, name="getTranscript"))
+        Args:
+            options: ``{"fromIndex": number}``: entries with this index and above; 0, the default, means all of them.
+        """
+        given = _properties(options, ("fromIndex",), "getTranscript").get("fromIndex")
+        start = 0 if given is None else given
+        if isinstance(start, bool) or not isinstance(start, int):
+            raise OptionTypeError(f"fromIndex must be a whole number, not {type(start).__name__}")
+        if start < 0:
+            raise OptionError(f"fromIndex must be 0 or more, not {start}")
 
-    def leave(self) -> _Promise:
-        """Leave the chat."""
-        return self._command(self.session.leave)
+        async def run() -> BrowserObject:
+            events = await self.session.get_transcript(max(1, start))
+            return BrowserObject(transcript=[raw(event) for event in events])
 
-    def setUserData(self, user_data: Mapping[str, Any]) -> _Promise:  # noqa: N802
-        """Merge entries into the session's data."""
-        return self._command(lambda: self.session.set_user_data(user_data))
+        return self._promise("getTranscript", run)
 
-    def getUserData(self, key: str) -> _Promise:  # noqa: N802
-        """Return ``{"userData": {key: value}}``."""
+    def leave(self) -> Promise:
+        """Leave the chat. From the call on every command raises, whether or not the server confirms."""
 
-        async def run() -> dict[str, Any]:
-            return {"userData": {key: await self.session.get_user_data(key)}}
+        async def run() -> None:
+            ended = await self.session.leave()
+            if ended.error is not None:
+                raise ChatError(ended.error.description, code=ended.error.code)
 
-        return self._command(lambda: Pending(run, name="getUserData"))
+        promise = self._promise("leave", run)
+        self._left = True
+        return promise
 
-    def deleteUserData(self, key: str) -> _Promise:  # noqa: N802
+    def setUserData(self, user_data: Mapping[str, Any]) -> Promise:  # noqa: N802
+        """Merge entries into the session's data; the object is the data."""
+        if not isinstance(user_data, Mapping):
+            raise OptionTypeError(f"setUserData takes one object, not {type(user_data).__name__}")
+        return self._command("setUserData", lambda: self.session.set_user_data(user_data))
+
+    def getUserData(self, key: str) -> Promise:  # noqa: N802
+        """Look one entry up: ``done`` gets an object whose ``userData`` holds it, and nothing when there is none."""
+        _text(key, "key")
+
+        async def run() -> BrowserObject:
+            value = await self.session.get_user_data(key)
+            return BrowserObject(userData=BrowserObject(**({} if value is None else {key: value})))
+
+        return self._promise("getUserData", run)
+
+    def deleteUserData(self, key: str) -> Promise:  # noqa: N802
         """Take one entry out of the session's data."""
-        return self._command(lambda: self.session.delete_user_data(key))
+        _text(key, "key")
+        return self._command("deleteUserData", lambda: self.session.delete_user_data(key))
 
-    def onAgentConnected(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back for each agent that joined or joins."""
+    def onAgentConnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back for each agent that joined or joins: ``party``, ``index``, ``timestamp``, ``restored``."""
         self.session.on_agent_connected(_adapted(callback))
 
-    def onAgentDisconnected(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back for each agent that left or leaves."""
+    def onAgentDisconnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back for each agent that left or leaves: ``party``, ``index``, ``timestamp``, ``restored``."""
         self.session.on_agent_disconnected(_adapted(callback))
 
-    def onAgentTyping(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back when an agent starts or stops typing."""
+    def onAgentTyping(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back when an agent starts or stops typing: ``party``, ``isTyping``, ``index``."""
         self.session.on_agent_typing(_adapted(callback))
 
-    def onMessageReceived(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back for each message, the visitor's own included."""
+    def onMessageReceived(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back for each message, the visitor's own included.
+
+        The event has ``content.text``, ``content.type.text`` or ``.url``, ``party.id``, ``.name``, ``.type.agent``,
+        ``.client`` or ``.external``, ``timestamp`` (ms), ``index``, ``restored``.
+        """
         self.session.on_message_received(_adapted(callback))
 
-    def onSessionEnded(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back when the session is over."""
+    def onSessionEnded(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back when the session is over: ``reason.leaveRequest``, ``.agent`` or ``.error``, ``restored``."""
         self.session.on_session_ended(_adapted(callback))
 
-    def onError(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
-        """Call back for each error the server reports. It does not by itself mean that the session is over."""
+    def onError(self, callback: Callable[..., Any]) -> None:  # noqa: N802
+        """Call back for each error the server reports: ``error.code``, ``error.description``, ``restored``.
+
+        It does not by itself mean that the session is over.
+        """
         self.session.on_error_reported(_adapted(callback))
 
-    def onInterrupted(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
+    def onInterrupted(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection breaks."""
         self.session.on_interrupted(_adapted(callback))
 
-    def onContinued(self, callback: Callable[[Any], object]) -> None:  # noqa: N802
+    def onContinued(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection is back."""
         self.session.on_continued(_adapted(callback))
 
-    def _command(self, make: Callable[[], Pending[Any]]) -> _Promise:
-        if self.session.ended is not None:
+    def _command(self, name: str, make: Callable[[], Pending[Any]]) -> Promise:
+        """Start a command whose ``done`` is a bare acknowledgement."""
+
+        async def run() -> None:
+            await make()
+
+        return self._promise(name, run)
+
+    def _promise(self, name: str, run: Callable[[], Coroutine[Any, Any, Any]]) -> Promise:
+        if self._left or self.session.ended is not None:
             # The browser library throws at the call; it does not reject the promise.
-            raise SessionEndedError("the session has ended")
-        return _Promise(_eager(make()))
+            raise SessionEndedError(f"{name} was not sent: the session has ended")
+        return Promise(run, name=name)
 
 
-def _eager(pending: Pending[Any]) -> Pending[Any]:
-    """Start a command at the call, as the browser's library does."""
-
-    async def run() -> Any:
-        return await pending
-
-    return Pending(run, name=f"{pending!r}", eager=True)
+def _adapted(callback: Any) -> Callable[[Any], Any]:
+    if not callable(callback):
+        raise OptionTypeError(f"a callback must be callable, not {callback!r}")
+    tell = as_in_javascript(callback)
+    return lambda event: tell(to_browser(event))
 
 
-def _adapted(callback: Callable[[Any], object]) -> Callable[[Event], Any]:
-    def tell(event: Event) -> object:
-        return callback(_public(event))
+def _properties(options: Any, known: Iterable[str], what: str) -> Mapping[str, Any]:
+    """Return an options object; one that is missing counts as empty.
 
-    return tell
-
-
-def _public(event: Event) -> SimpleNamespace:
-    """Return an event in the browser library's shape."""
-    shape: dict[str, Any] = {"index": event.index, "restored": event.restored}
-    if event.timestamp is not None:
-        shape["timestamp"] = int(event.timestamp.timestamp() * 1000)
-    if event.party is not None:
-        shape["party"] = _party(event.party, typed=isinstance(event, MessageReceived))
-    if isinstance(event, MessageReceived):
-        shape["content"] = SimpleNamespace(text=event.text, type=SimpleNamespace(**{_kind(event.content_type): True}))
-    if isinstance(event, ParticipantTyping):
-        shape["isTyping"] = event.is_typing
-    if isinstance(event, SessionEnded):
-        shape = {"restored": event.restored, "reason": SimpleNamespace(**{_REASONS[event.reason]: True})}
-    if isinstance(event, ErrorReported):
-        shape["error"] = event.error
-    return SimpleNamespace(**shape)
+    Raises:
+        OptionTypeError: it is none.
+        OptionError: it has a property that nobody knows; the closest is named.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise OptionTypeError(f"{what} takes one object with named properties, not {type(options).__name__}")
+    names = list(known)
+    for name in options:
+        if name not in names:
+            close = _closest(str(name), names)
+            raise OptionError(
+                f"{what} has no option {name!r}",
+                advice=f"did you mean {close!r}?" if close else f"known are {', '.join(names)}",
+            )
+    return options
 
 
-_REASONS: Final = {
-    EndReason.LEFT: "leaveRequest",
-    EndReason.CLOSED: "agent",
-    EndReason.IDLE: "agent",
-    EndReason.REFUSED: "error",
-    EndReason.LOST: "error",
-}
+def _closest(name: str, names: list[str]) -> str | None:
+    """Return the name that was probably meant; letter case does not count, and of equals the first is taken."""
+    folded: dict[str, str] = {}
+    for known in names:
+        folded.setdefault(known.replace("_", "").casefold(), known)
+    close = difflib.get_close_matches(name.replace("_", "").casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
-def _kind(content_type: str) -> str:
-    return "url" if content_type == "url" else "text"
-
-
-def _party(party: Party, *, typed: bool) -> SimpleNamespace:
-    shape: dict[str, Any] = {"id": party.id, "name": party.name}
-    if typed:
-        shape["type"] = SimpleNamespace(**{str(party.type): True})
-    return SimpleNamespace(**shape)
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise OptionTypeError(f"{name} must be text, not {type(value).__name__}")
+    return value
