@@ -1,0 +1,50 @@
+"""Each kind of event has its own method."""
+
+from __future__ import annotations
+
+import re
+
+import chat_core
+from chat_core import Batch, ContinuityLost, Event
+from chat_core._session.callbacks import Callbacks
+from support.backend import FakeTransport
+from support.clock import run_virtually
+from support.sessions import open_session
+
+#: What a session is given here of each kind; those without a method of their own are left out.
+KINDS = {name: getattr(chat_core, name) for name in chat_core.__all__ if isinstance(getattr(chat_core, name), type)}
+EVENTS = {name: kind for name, kind in KINDS.items() if issubclass(kind, Event)}
+
+
+def method_of(name: str) -> str:
+    return "on_" + re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def test_every_event_class_has_a_method():
+    """And there is no method without a class."""
+    assert {method_of(name) for name in EVENTS} == {name for name in dir(Callbacks) if name.startswith("on_")}
+
+
+def test_every_method_hands_over_its_kind_and_no_other():
+    """One event of each kind reaches exactly the methods of its class and its base classes."""
+
+    async def main() -> None:
+        transport = FakeTransport()
+        # Without a transcript a reconnect is a ContinuityLost, so that this kind comes too.
+        session = await open_session(transport, capabilities=frozenset())
+        got: dict[str, list[Event]] = {name: [] for name in EVENTS}
+        for name in EVENTS:
+            getattr(session, method_of(name))(got[name].append)
+        local = {"SessionEnded", "Interrupted", "Continued", "ContinuityLost"}
+        for name, kind in EVENTS.items():
+            if name not in local:
+                transport.push(Batch(events=(kind(),)))
+        transport.cut()
+        transport.mend()
+        await session.wait_for(ContinuityLost, timeout=5)
+        await session.aclose()
+        for name, events in got.items():
+            assert events, name
+            assert all(isinstance(event, EVENTS[name]) for event in events)
+
+    run_virtually(main())
