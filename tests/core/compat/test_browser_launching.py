@@ -532,3 +532,24 @@ def test_wrong_types_are_option_errors():
     for event in run_virtually(main()):
         assert isinstance(event.exception, OptionTypeError)
         assert event.error.code == ErrorCode.PARAMETER_INCORRECT
+
+
+def test_a_promise_that_nobody_keeps_goes_on():
+    """Its work is not collected, even where nothing but the work itself knows what it waits for."""
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("ended")
+
+    async def main() -> None:
+        Promise(work, name="work")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        gc.collect()
+        assert ended == []
+
+    asyncio.run(main())
+    assert ended == ["ended"]
