@@ -35,7 +35,8 @@ class Subscription(Generic[E]):
         logger: Log,
     ) -> None:
         self.callback = callback
-        self._log = log
+        # Opened now: whatever comes from here on is for this reader too, also typing that is soon superseded.
+        self._cursor = log.cursor()
         self._kind = kind
         self._own = own
         self._logger = logger
@@ -71,7 +72,7 @@ class Subscription(Generic[E]):
             await asyncio.wait([self._task])
 
     async def _pump(self) -> None:
-        cursor = self._log.cursor()
+        cursor = self._cursor
         try:
             while self._kind is not _Nothing and (event := await cursor.next()) is not None:
                 if isinstance(event, self._kind) and (self._own or not event.own):
