@@ -491,3 +491,17 @@ def test_done_gives_the_session():
         return session.id
 
     assert asyncio.run(main()) == "chat-1"
+
+
+def test_rp10_a_password_in_the_address_is_in_no_message():
+    """The address given to restore passes the same checks as at a start, before anything shows it."""
+
+    async def main() -> None:
+        provider = TransportProvider(name="x", summary="", factory=lambda context: FakeTransport())
+        shelf = Shelf()
+        await (await start(provider, shelf, server_url="https://a.example/chat")).detach()
+        with pytest.raises(OptionError, match="user name or password") as caught:
+            await restore(provider, shelf, server_url="https://u:CANARY@b.example/")
+        assert "CANARY" not in str(caught.value)
+
+    asyncio.run(main())

@@ -335,3 +335,43 @@ def test_errors_can_be_pickled():
     error = pickle.loads(pickle.dumps(ConnectError("no server", code=100, advice="look")))
     assert isinstance(error, ChatError)
     assert (str(error), error.code, error.retryable) == ("no server (look)", 100, True)
+
+
+def test_callbacks_are_called_in_the_order_in_which_they_were_added():
+    """Also one that is added between the outcome and the first call."""
+
+    async def main() -> list[str]:
+        order: list[str] = []
+        one = pending()
+        one.done(lambda _: order.append("first"))
+        assert one._task is not None
+        while not one._task.done():
+            await asyncio.sleep(0)
+        one.done(lambda _: order.append("second"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return order
+
+    assert asyncio.run(main()) == ["first", "second"]
+
+
+def test_an_operation_that_nobody_holds_is_not_collected():
+    """``Pending(...).done(callback)`` without keeping the object goes on to its callback."""
+
+    async def main() -> int:
+        result: list[int] = []
+        wake: list[asyncio.Future[None]] = []
+
+        async def work() -> int:
+            wake.append(asyncio.get_running_loop().create_future())
+            await wake[0]
+            return 7
+
+        pending(work).done(result.append)
+        await asyncio.sleep(0)
+        gc.collect()
+        wake[0].set_result(None)
+        await asyncio.sleep(0.01)
+        return result[0]
+
+    assert asyncio.run(main()) == 7

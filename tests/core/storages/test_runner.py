@@ -216,3 +216,24 @@ def test_what_lacks_a_method_is_refused():
         check_storage(Half())
     with pytest.raises(InvalidPluginError, match="lacks read and write"):
         check_storage(object())
+
+
+def test_rp14_an_ownership_that_comes_too_late_is_given_back():
+    """Acquiring after the deadline must not leave the profile taken by nobody."""
+    go, released = threading.Event(), threading.Event()
+
+    class Slow(Plain):
+        def acquire(self) -> None:
+            go.wait(10)
+
+        def release(self) -> None:
+            released.set()
+
+    async def main() -> bool:
+        one = runner(Slow(), deadline=0.05)
+        with pytest.raises(StorageTimeoutError):
+            await one.acquire()
+        go.set()
+        return await asyncio.to_thread(released.wait, 5)
+
+    assert asyncio.run(main())

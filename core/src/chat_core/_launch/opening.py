@@ -72,6 +72,13 @@ class _Prepared:
         transport: Transport = _make(provider.factory, context, f"the transport {provider.name!r}")
         return transport
 
+    @property
+    def allow_insecure(self) -> bool:
+        """Whether the caller permits unencrypted addresses."""
+        if self.transport.provider is None:
+            return True  # an instance knows for itself where it connects to
+        return bool(getattr(self._transport_options(), "allow_insecure", False))
+
     def _transport_options(self) -> Any:
         provider = self.transport.provider
         assert provider is not None
@@ -332,6 +339,9 @@ def _check_state(prepared: _Prepared, state: SavedState) -> str | None:
             advice=f"restore it with transport={state.transport!r}",
         )
     wanted = prepared.options.server_url
+    if wanted is not None:
+        # As an argument it passes the same checks as the address in the state, before it is shown in any message.
+        wanted = check_server_url(wanted, allow_insecure=prepared.allow_insecure)
     if wanted is not None and state.server_url is not None and not same_origin(wanted, state.server_url):
         raise OptionError(
             f"the saved session is held at {state.server_url}, which is not at the origin of server_url={wanted!r}",

@@ -62,7 +62,8 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         self._used = False
         #: Whoever would miss the operation if it were cancelled.
         self._waiting = 0
-        self._callbacks = False
+        self._callbacks: list[Callable[[asyncio.Task[T]], None]] = []
+        self._told = False
         self._observed = False
         self._own: Generator[Any, Any, T] | None = None
         if eager:
@@ -195,17 +196,25 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
                     f"{self._name}: {how} needs a running event loop; call it inside a coroutine run by asyncio.run()"
                 ) from None
             self._task = loop.create_task(self._factory(), name=f"chat-core: {self._name}")
+            # The event loop holds tasks weakly, and whoever chained a callback may have let this object go.
+            _running.add(self._task)
             self._task.add_done_callback(_retrieve)
+            self._task.add_done_callback(self._flush)
         return self._task
 
     def _when_settled(self, how: str, tell: Callable[[asyncio.Task[T]], None]) -> Pending[T]:
         task = self._start(f".{how}()")
-        self._callbacks = True
-        if task.done():
+        if self._told:
             tell(task)
         else:
-            task.add_done_callback(tell)
+            self._callbacks.append(tell)
         return self
+
+    def _flush(self, task: asyncio.Task[T]) -> None:
+        """Call the callbacks in the order in which they were added; later ones are called at once."""
+        while self._callbacks:
+            self._callbacks.pop(0)(task)
+        self._told = True
 
     def _call(self, callback: Callable[[Any], Awaitable[object] | object], value: Any) -> None:
         """Call back; what a callback raises is reported and hurts nobody (RP-12)."""
@@ -230,12 +239,13 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         )
 
 
-#: Async callbacks on their way; the event loop alone holds tasks weakly.
+#: Operations and async callbacks on their way; the event loop alone holds tasks weakly.
 _running: set[asyncio.Future[Any]] = set()
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
     """Mark the outcome as seen: ``Pending`` itself reports a failure that nobody asked for."""
+    _running.discard(task)
     if not task.cancelled():
         task.exception()
 

@@ -118,11 +118,14 @@ class StorageRunner:
                     if getattr(self._storage, "blocking", True) is False or inspect.iscoroutinefunction(function):
                         result = function(*arguments)
                     else:
-                        result = await self._on_thread(function, arguments)
+                        undo = getattr(self._storage, "release", None) if method == "acquire" else None
+                        result = await self._on_thread(function, arguments, undo)
                     return await result if inspect.isawaitable(result) else result
             except TimeoutError as error:
-                # The thread may never come back; the next call gets a new one.
-                self._jobs = None
+                # The thread may never come back; if it does it ends, and the next call gets a new one.
+                if self._jobs is not None:
+                    self._jobs.put(None)
+                    self._jobs = None
                 self._log.warning("a call to the state storage did not return and was left behind", self._name, method)
                 raise StorageTimeoutError(
                     f"the storage {self._name!r} did not return from {method} within {self._deadline:g} s"
@@ -135,13 +138,18 @@ class StorageRunner:
                     advice="the cause is chained to this error",
                 ) from error
 
-    async def _on_thread(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    async def _on_thread(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], undo: Callable[[], Any] | None
+    ) -> Any:
+        """Call on the storage's thread. ``undo`` is called there if the call succeeds after nobody waits any more."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         context = contextvars.copy_context()
 
         def settle(result: Any, error: BaseException | None) -> None:
             if done.done():
+                if error is None and undo is not None:
+                    threading.Thread(target=undo, name=f"chat-core: storage {self._name}", daemon=True).start()
                 return
             if error is None:
                 done.set_result(result)
