@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from chat_core import (
     SessionEnded,
 )
 from chat_sandbox import Sandbox
-from support.counterparts import CometdJava, JavaAgent, require_java
+from support.counterparts import CometdJava, CometdNode, Counterpart, RemoteAgent, require
 
 
 class SandboxSide:
@@ -72,18 +72,18 @@ class SandboxSide:
         self.sandbox.faults.refuse_chat = (code, words)
 
 
-class JavaSide:
-    """The Java server behind the same names."""
+class RemoteSide:
+    """A counterpart behind the same names."""
 
-    def __init__(self, server: CometdJava) -> None:
+    def __init__(self, server: Counterpart) -> None:
         self.server = server
 
     @property
     def url(self) -> str:
         return self.server.url
 
-    async def next_chat(self) -> JavaAgent:
-        return await JavaAgent.next_chat(self.server)
+    async def next_chat(self) -> RemoteAgent:
+        return await RemoteAgent.next_chat(self.server)
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.server.control, "fault/restart")
@@ -98,34 +98,53 @@ class JavaSide:
         await asyncio.to_thread(self.server.control, "fault/refuse", refuse=f"{code}:{words}")
 
 
-GENERATIONS = ["v31", "newest"]
+BOTH = [(kind, carrier) for kind in ("sandbox", "v31", "newest") for carrier in ("websocket", "long-polling")]
+#: The CometD project's Node server has no WebSocket.
+EVERYWHERE = [*BOTH, ("node", "long-polling")]
 
 
-@pytest.fixture(scope="module", params=["sandbox", *GENERATIONS])
-def kind(request: pytest.FixtureRequest) -> str:
-    if request.param != "sandbox":
-        require_java()
-    return str(request.param)
+class Servers:
+    """Starts each counterpart once, when it is first asked for."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._started: dict[str, Counterpart] = {}
+
+    def get(self, kind: str) -> Counterpart | None:
+        if kind == "sandbox":
+            return None
+        if kind not in self._started:
+            require("node" if kind == "node" else "java")
+            server: Counterpart = CometdNode() if kind == "node" else CometdJava(kind)
+            self._started[kind] = self._stack.enter_context(server)
+        return self._started[kind]
 
 
 @pytest.fixture(scope="module")
-def java(kind: str) -> Iterator[CometdJava | None]:
-    if kind == "sandbox":
-        yield None
-        return
-    with CometdJava(kind) as server:
-        yield server
+def servers() -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(stack)
 
 
-@pytest.fixture(params=["websocket", "long-polling"])
-def carrier(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(params=EVERYWHERE, ids="-".join)
+def place(request: pytest.FixtureRequest) -> tuple[str, str]:
+    return tuple(request.param)
+
+
+@pytest.fixture
+def carrier(place: tuple[str, str]) -> str:
+    return place[1]
+
+
+@pytest.fixture
+def remote(place: tuple[str, str], servers: Servers) -> Counterpart | None:
+    return servers.get(place[0])
 
 
 @asynccontextmanager
-async def serving(java: CometdJava | None) -> AsyncIterator[Any]:
-    if java is not None:
-        yield JavaSide(java)
+async def serving(remote: Counterpart | None) -> AsyncIterator[Any]:
+    if remote is not None:
+        yield RemoteSide(remote)
         return
     async with Sandbox() as sandbox:
         yield SandboxSide(sandbox)
@@ -146,11 +165,11 @@ async def everything(session: Any) -> list[Any]:
     return [event async for event in session.events()]
 
 
-def test_a_whole_chat(java: CometdJava | None, carrier: str):
+def test_a_whole_chat(remote: Counterpart | None, carrier: str):
     """Start, talk both ways, typing, the agent leaves, leave: each event once and in order, on this carrier."""
 
     async def main() -> None:
-        async with serving(java) as server:
+        async with serving(remote) as server:
             async with start(server, carrier, user_data={"FirstName": "Ada"}) as session:
                 assert session._engine.transport._link.carrier == carrier
                 agent = await server.next_chat()
@@ -190,11 +209,11 @@ def test_a_whole_chat(java: CometdJava | None, carrier: str):
     asyncio.run(main())
 
 
-def test_the_agent_ends_the_chat(java: CometdJava | None, carrier: str):
+def test_the_agent_ends_the_chat(remote: Counterpart | None, carrier: str):
     """The end is announced once, with the reason closed."""
 
     async def main() -> None:
-        async with serving(java) as server, start(server, carrier) as session:
+        async with serving(remote) as server, start(server, carrier) as session:
             agent = await server.next_chat()
             await agent.join("Grace")
             await agent.say("Bye")
@@ -207,11 +226,11 @@ def test_the_agent_ends_the_chat(java: CometdJava | None, carrier: str):
 
 
 @pytest.mark.parametrize("fault", ["forget", "drop", "restart"])
-def test_rp01_nothing_is_lost_through_a_fault_in_mid_chat(java: CometdJava | None, carrier: str, fault: str):
+def test_rp01_nothing_is_lost_through_a_fault_in_mid_chat(remote: Counterpart | None, carrier: str, fault: str):
     """402, broken connections, a restarted server: what was said meanwhile arrives, in order, once."""
 
     async def main() -> None:
-        async with serving(java) as server, start(server, carrier) as session:
+        async with serving(remote) as server, start(server, carrier) as session:
             agent = await server.next_chat()
             await agent.join("Grace")
             said = []
@@ -239,19 +258,19 @@ async def until(session: Any, text: str) -> AsyncIterator[Any]:
             return
 
 
-def test_a_refused_chat_says_why(java: CometdJava | None, carrier: str):
+def test_a_refused_chat_says_why(remote: Counterpart | None, carrier: str):
     """The service's code and description arrive."""
 
     async def main() -> None:
-        async with serving(java) as server:
+        async with serving(remote) as server:
             await server.refuse(240, "A new chat cannot be started at the moment.")
             try:
                 with pytest.raises(RefusedError, match="cannot be started at the moment") as caught:
                     await start(server, carrier)
                 assert caught.value.code == 240
             finally:
-                if java is not None:
-                    await asyncio.to_thread(java.control, "fault/refuse", refuse=None)
+                if remote is not None:
+                    await asyncio.to_thread(remote.control, "fault/refuse", refuse=None)
 
     asyncio.run(main())
 
@@ -274,11 +293,11 @@ asyncio.run(main())
 """
 
 
-def test_restore_from_another_process(java: CometdJava | None, carrier: str, tmp_path: Path):
+def test_restore_from_another_process(remote: Counterpart | None, carrier: str, tmp_path: Path):
     """``kill -9`` on the owner, then restore here: every message sent meanwhile arrives in order, once."""
 
     async def main() -> None:
-        async with serving(java) as server:
+        async with serving(remote) as server:
             place = str(tmp_path / "state")
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", CHILD, server.url, place, carrier),
@@ -307,7 +326,8 @@ def test_restore_from_another_process(java: CometdJava | None, carrier: str, tmp
     asyncio.run(main())
 
 
-def test_websocket_refused_falls_back_to_long_polling(kind: str):
+@pytest.mark.parametrize("kind", ["sandbox", "v31", "newest", "node"])
+def test_websocket_refused_falls_back_to_long_polling(kind: str, servers: Servers):
     """Where the upgrade is refused the chat is held over long polling."""
 
     async def main() -> None:
@@ -315,9 +335,14 @@ def test_websocket_refused_falls_back_to_long_polling(kind: str):
             async with Sandbox() as sandbox:
                 sandbox.faults.refuse_websocket = True
                 await talk(SandboxSide(sandbox))
+        elif kind == "node":
+            server = servers.get(kind)
+            assert server is not None
+            await talk(RemoteSide(server))
         else:
+            require("java")
             with CometdJava(kind, websocket=False) as server:
-                await talk(JavaSide(server))
+                await talk(RemoteSide(server))
 
     async def talk(server: Any) -> None:
         async with start(server, "websocket") as session:
@@ -330,6 +355,7 @@ def test_websocket_refused_falls_back_to_long_polling(kind: str):
     asyncio.run(main())
 
 
+@pytest.mark.parametrize(("kind", "carrier"), BOTH)
 def test_a_refused_handshake_is_not_repeated(kind: str, carrier: str):
     """It is a login error with the server's words, code 101."""
 
@@ -340,11 +366,12 @@ def test_a_refused_handshake_is_not_repeated(kind: str, carrier: str):
                 with pytest.raises(LoginRefusedError, match=r"[Hh]andshake.?[Dd]enied") as caught:
                     await start(SandboxSide(sandbox), carrier)
         else:
+            require("java")
             with (
                 CometdJava(kind, refuseHandshake=True) as server,
                 pytest.raises(LoginRefusedError, match=r"[Hh]andshake.?[Dd]enied") as caught,
             ):
-                await start(JavaSide(server), carrier)
+                await start(RemoteSide(server), carrier)
         assert caught.value.code == 101
 
     asyncio.run(main())

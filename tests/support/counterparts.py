@@ -16,14 +16,17 @@ from typing import Any, Self
 import pytest
 
 COUNTERPARTS = Path(__file__).parents[1] / "interop" / "counterparts"
-JAVA = COUNTERPARTS / "cometd_java"
+_TOOLS = {"java": ("java", "mvn"), "node": ("node", "npm")}
 
 
-def require_java() -> None:
-    """Build what the Java servers need; skip where Java is missing on a user's machine, fail in CI."""
-    missing = [name for name in ("java", "mvn") if shutil.which(name) is None]
+def require(kind: str) -> None:
+    """Build the servers of a kind, ``java`` or ``node``.
+
+    Skips where the tools are missing on a user's machine, fails in CI.
+    """
+    missing = [name for name in _TOOLS[kind] if shutil.which(name) is None]
     if missing:
-        reason = f"{' and '.join(missing)} not installed: the CometD Java server cannot be built"
+        reason = f"{' and '.join(missing)} not installed: the {kind} counterparts cannot be built"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
@@ -32,32 +35,27 @@ def require_java() -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.build_java()
+    module.BUILDS[kind]()
 
 
-class CometdJava:
-    """The CometD project's own server with a GMS chat service."""
+class Counterpart:
+    """A server process that says READY with its ports, and ends with its standard input."""
 
-    def __init__(self, generation: str = "v31", **options: Any) -> None:
-        self._folder = JAVA / generation / "target"
-        self._arguments = [part for name, value in options.items() for part in (f"--{name}", _text(value))]
+    path = "/genesys/cometd"
+
+    def __init__(self, *command: str) -> None:
+        self._command = command
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
         self._control = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/genesys/cometd"
+        return f"http://127.0.0.1:{self.port}{self.path}"
 
     def __enter__(self) -> Self:
-        (jar,) = self._folder.glob("cometd-java-*.jar")
-        classpath = os.pathsep.join([str(jar), str(self._folder / "dependency" / "*")])
         self._process = subprocess.Popen(
-            ["java", "-Xmx256m", "-cp", classpath, "chat.Main", *self._arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -85,20 +83,47 @@ class CometdJava:
             return json.load(answer)  # type: ignore[no-any-return]
 
 
+class CometdJava(Counterpart):
+    """The CometD project's own server with a GMS chat service: generation ``v31`` or ``newest``."""
+
+    def __init__(self, generation: str, **options: Any) -> None:
+        folder = COUNTERPARTS / "cometd_java" / generation / "target"
+        (jar,) = folder.glob("cometd-java-*.jar")
+        arguments = [part for name, value in options.items() for part in (f"--{name}", _text(value))]
+        classpath = os.pathsep.join([str(jar), str(folder / "dependency" / "*")])
+        super().__init__("java", "-Xmx256m", "-cp", classpath, "chat.Main", *arguments)
+
+
+class CometdNode(Counterpart):
+    """The CometD project's Node server with a GMS chat service; long polling only."""
+
+    def __init__(self) -> None:
+        super().__init__("node", str(COUNTERPARTS / "node" / "cometd.js"))
+
+
+class Faye(Counterpart):
+    """Faye: another dialect of Bayeux, on both carriers."""
+
+    path = "/faye"
+
+    def __init__(self, port: int = 0, mode: str = "") -> None:
+        super().__init__("node", str(COUNTERPARTS / "node" / "faye.js"), str(port), mode)
+
+
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class JavaAgent:
-    """An agent of the Java server, with the names of the sandbox's."""
+class RemoteAgent:
+    """An agent of a counterpart with a chat service, with the names of the sandbox's."""
 
-    def __init__(self, server: CometdJava, chat: str) -> None:
+    def __init__(self, server: Counterpart, chat: str) -> None:
         self._server = server
         self._chat = chat
         self._heard = 0
 
     @classmethod
-    async def next_chat(cls, server: CometdJava) -> JavaAgent:
+    async def next_chat(cls, server: Counterpart) -> RemoteAgent:
         answer = await asyncio.to_thread(server.control, "next")
         return cls(server, answer["id"])
 
