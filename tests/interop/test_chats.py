@@ -27,6 +27,7 @@ from chat_core import (
     SessionEnded,
 )
 from chat_sandbox import Sandbox
+from support.commands import Command
 from support.counterparts import CometdJava, CometdNode, Counterpart, RemoteAgent, require
 
 
@@ -322,6 +323,33 @@ def test_restore_from_another_process(remote: Counterpart | None, carrier: str, 
             assert [event.text for event in messages] == ["one", "two", "three", "back"]
             assert [event.restored for event in messages][1:] == [False, False, False]
             assert await agent.texts() == ["one", "two", "three", "back"]
+
+    asyncio.run(main())
+
+
+def test_talk_and_restore_hold_a_chat(remote: Counterpart | None, carrier: str, tmp_path: Path):
+    """The commands do what the library does: talk, kill -9, restore, leave."""
+
+    async def main() -> None:
+        async with serving(remote) as server:
+            flag = ["--no-websockets"] if carrier == "long-polling" else []
+            talk = await Command.begin(tmp_path, "talk", server.url, "--name", "Ada", *flag)
+            agent = await server.next_chat()
+            await agent.join("Grace")
+            await agent.say("Hi")
+            await talk.shows("Grace: Hi")
+            talk.say("Hello")
+            await agent.hears("Hello")
+            talk.process.send_signal(signal.SIGKILL)
+            await talk.ended()
+            await agent.say("meanwhile")
+            restore = await Command.begin(tmp_path, "restore", *flag)
+            await restore.shows("Grace: meanwhile")
+            restore.say("/leave")
+            assert await restore.ended() == 0, restore.lines
+            assert await agent.ended()
+            shown = [line.removeprefix("(earlier) ") for line in restore.lines]
+            assert [line for line in shown if ": " in line] == ["Grace: Hi", "Ada: Hello", "Grace: meanwhile"]
 
     asyncio.run(main())
 
