@@ -65,3 +65,17 @@ def test_the_table_of_options_is_complete():
     text = (ROOT / "docs" / "launching.md").read_text("utf-8")
     for name in Options.__annotations__:
         assert f"`{name}`" in text, name
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_every_example_runs(example: Path):
+    """Against the sandbox, without an argument."""
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "answered after" in result.stdout
