@@ -151,9 +151,9 @@ class Link:
         """Publish to the channel and return the reply.
 
         Raises:
-            NotSentError: it never left, or the server did not take it because it did not know the session.
+            NotSentError: it never left.
             RefusedError: the server said no.
-            AmbiguousError: it may have arrived.
+            AmbiguousError: it may have arrived; an answer that the session is unknown does not tell by which server.
         """
         if not self._up or self._broken is not None:
             raise NotSentError("there is no connection to the server now")
@@ -165,7 +165,7 @@ class Link:
         if isinstance(happening, Failed):
             if happening.session_unknown:
                 self._break(_SessionUnknownError(happening.error.text))
-                raise NotSentError(f"the server did not know the connection: {happening.error.text}")
+                raise AmbiguousError(f"the server did not know the connection: {happening.error.text}")
             raise RefusedError(happening.error.text, code=happening.error.code, origin=Origin.BAYEUX)
         return message
 
