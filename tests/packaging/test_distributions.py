@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -94,10 +95,16 @@ except chat_core.UnknownPluginError as error:
 
 
 def test_the_public_names_are_sorted_and_there():
-    """``__all__`` holds every name of the lazy table, and each can be imported."""
+    """``__all__`` is sorted, each name can be imported, and the stub for type checkers shows the same ones."""
     import chat_core
 
-    assert sorted(chat_core.__all__, key=lambda name: (not name.isupper(), name)) == list(chat_core.__all__)
+    assert sorted(chat_core.__all__) == list(chat_core.__all__)
+    assert set(chat_core.__all__) <= set(dir(chat_core))
+    stub = ast.parse((ROOT / "core" / "src" / "chat_core" / "__init__.pyi").read_text("utf-8"))
+    imported = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported - {"Final", None} == set(chat_core.__all__)
+    (listed,) = (node.value for node in stub.body if isinstance(node, ast.Assign))
+    assert sorted(ast.literal_eval(listed)) == chat_core.__all__
     for name in chat_core.__all__:
         assert getattr(chat_core, name) is not None
     with pytest.raises(AttributeError):
