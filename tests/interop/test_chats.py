@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ class SandboxSide:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.url = sandbox.cometd_url
+        self.rest_url = sandbox.rest_url
 
     async def next_chat(self) -> Any:
         agent = await self.sandbox.next_chat(timeout=10)
@@ -100,8 +102,8 @@ class RemoteSide:
 
 
 BOTH = [(kind, carrier) for kind in ("sandbox", "v31", "newest") for carrier in ("websocket", "long-polling")]
-#: The CometD project's Node server has no WebSocket.
-EVERYWHERE = [*BOTH, ("node", "long-polling")]
+#: The CometD project's Node server has no WebSocket, and only the sandbox has a REST view.
+EVERYWHERE = [*BOTH, ("node", "long-polling"), ("sandbox", "rest")]
 
 
 class Servers:
@@ -151,10 +153,25 @@ async def serving(remote: Counterpart | None) -> AsyncIterator[Any]:
         yield SandboxSide(sandbox)
 
 
+def options_for(carrier: str) -> dict[str, Any]:
+    """What has to be said for a carrier, at the start and at a restore."""
+    if carrier == "rest":
+        return {"transport": "rest", "transport_options": {"poll_quick": 0.1, "poll_slow": 0.5}}
+    return {"disable_websockets": carrier == "long-polling"}
+
+
+def address(server: Any, carrier: str) -> str:
+    return str(server.rest_url if carrier == "rest" else server.url)
+
+
+def flags_for(carrier: str) -> list[str]:
+    return {"rest": ["--transport", "rest"], "long-polling": ["--no-websockets"]}.get(carrier, [])
+
+
 def start(server: Any, carrier: str, **options: Any) -> Any:
     options.setdefault("state_storage", "memory")
     return chat_core.start_session(
-        server_url=server.url, username="Ada", disable_websockets=carrier == "long-polling", **options
+        server_url=address(server, carrier), username="Ada", **options_for(carrier), **options
     )
 
 
@@ -172,7 +189,8 @@ def test_a_whole_chat(remote: Counterpart | None, carrier: str):
     async def main() -> None:
         async with serving(remote) as server:
             async with start(server, carrier, user_data={"FirstName": "Ada"}) as session:
-                assert session._engine.transport._link.carrier == carrier
+                if carrier != "rest":
+                    assert session._engine.transport._link.carrier == carrier
                 agent = await server.next_chat()
                 await agent.join("Grace")
                 joined = await session.wait_for(AgentConnected, timeout=5)
@@ -245,7 +263,8 @@ def test_rp01_nothing_is_lost_through_a_fault_in_mid_chat(remote: Counterpart | 
             assert await agent.texts() == [*said, "still here"]
             events = [event async for event in until(session, "still here")]
             assert [event.text for event in events if isinstance(event, MessageReceived)] == [*said, "still here"]
-            if (carrier, fault) != ("long-polling", "drop"):  # between two polls there is no connection to drop
+            # Between two polls there is no connection to drop, and REST has no session of its own to forget.
+            if carrier != "rest" and (carrier, fault) != ("long-polling", "drop"):
                 assert any(isinstance(event, Interrupted) for event in events)
                 assert any(isinstance(event, Continued) for event in events)
 
@@ -277,12 +296,12 @@ def test_a_refused_chat_says_why(remote: Counterpart | None, carrier: str):
 
 
 CHILD = """
-import asyncio, sys
+import asyncio, json, sys
 import chat_core
 
 async def main():
     session = await chat_core.start_session(
-        server_url=sys.argv[1], username="Ada", disable_websockets=sys.argv[3] == "long-polling",
+        server_url=sys.argv[1], username="Ada", **json.loads(sys.argv[3]),
         storage_options={"directory": sys.argv[2]}, max_offline_duration=60,
     )
     await session.wait_for(chat_core.MessageReceived, timeout=20)
@@ -301,7 +320,7 @@ def test_restore_from_another_process(remote: Counterpart | None, carrier: str, 
         async with serving(remote) as server:
             place = str(tmp_path / "state")
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", CHILD, server.url, place, carrier),
+                *(sys.executable, "-c", CHILD, address(server, carrier), place, json.dumps(options_for(carrier))),
                 stdout=asyncio.subprocess.PIPE,
                 env={**os.environ},
             )
@@ -315,7 +334,7 @@ def test_restore_from_another_process(remote: Counterpart | None, carrier: str, 
             await agent.say("two")
             await agent.say("three")
             async with chat_core.restore_session(
-                storage_options={"directory": place}, disable_websockets=carrier == "long-polling"
+                storage_options={"directory": place}, **options_for(carrier)
             ) as session:
                 await session.send_message("back", until="echoed")
                 events = [event async for event in until(session, "back")]
@@ -332,8 +351,8 @@ def test_talk_and_restore_hold_a_chat(remote: Counterpart | None, carrier: str, 
 
     async def main() -> None:
         async with serving(remote) as server:
-            flag = ["--no-websockets"] if carrier == "long-polling" else []
-            talk = await Command.begin(tmp_path, "talk", server.url, "--name", "Ada", *flag)
+            flags = flags_for(carrier)
+            talk = await Command.begin(tmp_path, "talk", address(server, carrier), "--name", "Ada", *flags)
             agent = await server.next_chat()
             await agent.join("Grace")
             await agent.say("Hi")
@@ -343,7 +362,7 @@ def test_talk_and_restore_hold_a_chat(remote: Counterpart | None, carrier: str, 
             talk.process.send_signal(signal.SIGKILL)
             await talk.ended()
             await agent.say("meanwhile")
-            restore = await Command.begin(tmp_path, "restore", *flag)
+            restore = await Command.begin(tmp_path, "restore", *flags)
             await restore.shows("Grace: meanwhile")
             restore.say("/leave")
             assert await restore.ended() == 0, restore.lines

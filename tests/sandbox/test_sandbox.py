@@ -314,13 +314,41 @@ def test_cutting_and_mending_the_network():
     asyncio.run(main())
 
 
-def test_there_is_no_rest_view_yet():
-    """It says so."""
+def test_the_rest_view_by_hand():
+    """Form posts as the specification has them: create, send, refresh with each kind of position, leave, errors."""
 
     async def main() -> None:
-        async with Sandbox() as sandbox, httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.post(sandbox.rest_url)
-            assert (answer.status_code, "no REST view" in answer.text) == (501, True)
+        async with Sandbox(max_message_length=5) as sandbox, httpx.AsyncClient(trust_env=False) as client:
+
+            async def post(path: str, **fields: Any) -> dict[str, Any]:
+                answer = await client.post(f"{sandbox.rest_url}{path}", data=fields)
+                assert answer.status_code == 200, answer.text
+                return dict(answer.json())
+
+            opened = await post("/", **{"nickname": "Ada", "subject": "Invoice", "userData[FirstName]": "Ada"})
+            assert [event["type"] for event in opened["messages"]] == ["ParticipantJoined"]
+            agent = await sandbox.next_chat()
+            assert (agent.chat.subject, agent.chat.user_data) == ("Invoice", {"FirstName": "Ada"})
+            chat, key = f"/{opened['chatId']}", {"secureKey": opened["secureKey"]}
+            sent = await post(f"{chat}/send", message="Hi", **key)
+            assert (sent["messages"], sent["nextPosition"]) == ([], 3)
+            sent = await post(f"{chat}/send", message="again", transcriptPosition="3", **key)
+            assert [event["text"] for event in sent["messages"]] == ["again"]
+            for position, indexes in (("0", []), ("1", [1, 2, 3]), ("3", [3]), ("9", [])):
+                answer = await post(f"{chat}/refresh", transcriptPosition=position, **key)
+                assert [event["index"] for event in answer["messages"]] == indexes
+            assert len((await post(f"{chat}/refresh", **key))["messages"]) == 3
+            assert (await post(f"{chat}/send", message="too long", **key))["errors"][0]["code"] == 204
+            assert (await post(f"{chat}/refresh", secureKey="wrong"))["errors"][0]["code"] == 249
+            assert (await post("/other/refresh", **key))["errors"][0]["code"] == 249
+            assert (await post("", subject="nobody"))["errors"][0]["code"] == 161
+            sandbox.faults.hiccup()
+            assert (await post(f"{chat}/refresh", **key))["statusCode"] == 1
+            sandbox.faults.answer_http(503, retry_after=7, body="busy")
+            answer = await client.post(f"{sandbox.rest_url}{chat}/refresh", data=key)
+            assert (answer.status_code, answer.headers["retry-after"], answer.text) == (503, "7", "busy")
+            assert (await post(f"{chat}/disconnect", **key))["chatEnded"] is True
+            assert (await client.post(f"{sandbox.rest_url}{chat}/dance", data=key)).status_code == 404
             assert (await client.get(sandbox.url)).status_code == 404
 
     asyncio.run(main())

@@ -51,7 +51,7 @@ async def _serve(given: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with Sandbox(host=given.host, port=given.port, agent=agent) as sandbox:
         print(f"CometD: {sandbox.cometd_url}", flush=True)  # noqa: T201 - this is a command
-        print(f"REST:   {sandbox.rest_url} (not in this version)", flush=True)  # noqa: T201
+        print(f"REST:   {sandbox.rest_url}", flush=True)  # noqa: T201
         await stop.wait()
     return 0
 

@@ -26,6 +26,8 @@ class Faults:
         self._lost_answers: dict[str, int] = {}
         self._refused: dict[str, tuple[int, str]] = {}
         self._dropped_pushes = 0
+        self._hiccups = 0
+        self._statuses: list[tuple[int, int | None, str]] = []
         self._running = asyncio.Event()
         self._running.set()
         #: Set by the server.
@@ -53,6 +55,14 @@ class Faults:
     def drop_push(self, count: int = 1) -> None:
         """Leave out the next deliveries of chat events, though the connection is healthy."""
         self._dropped_pushes += count
+
+    def hiccup(self, count: int = 1) -> None:
+        """Answer the next REST requests with statusCode 1, an error that may pass, and do nothing."""
+        self._hiccups += count
+
+    def answer_http(self, status: int, count: int = 1, *, retry_after: int | None = None, body: str = "") -> None:
+        """Answer the next REST requests with an HTTP status and a body in place of the service's answer."""
+        self._statuses += [(status, retry_after, body)] * count
 
     def stall(self) -> None:
         """Accept connections and requests and answer nothing, until ``resume``."""
@@ -94,6 +104,17 @@ class Faults:
     def refusal_of(self, operation: object) -> tuple[int, str] | None:
         """Return why this operation is refused, and forget it."""
         return self._refused.pop(operation, None) if isinstance(operation, str) else None
+
+    def takes_hiccup(self) -> bool:
+        """Say whether this request is answered with statusCode 1, and count it."""
+        if self._hiccups:
+            self._hiccups -= 1
+            return True
+        return False
+
+    def http_status(self) -> tuple[int, int | None, str] | None:
+        """Return status, Retry-After and body of the answer in place of the service's, and forget it."""
+        return self._statuses.pop(0) if self._statuses else None
 
     def takes_push(self) -> bool:
         """Say whether this delivery gets lost, and count it."""

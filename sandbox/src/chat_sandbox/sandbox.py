@@ -12,6 +12,7 @@ from chat_sandbox._backend.chats import Backend, Chat
 from chat_sandbox._bayeux.server import Timings
 from chat_sandbox._http.app import COMETD_PATH, REST_PATH, make_app
 from chat_sandbox._http.cometd import CometdView
+from chat_sandbox._http.rest import RestView
 from chat_sandbox._http.server import AppServer
 from chat_sandbox.agents import Agent, AgentFunction
 from chat_sandbox.faults import Faults
@@ -132,7 +133,8 @@ class Sandbox:
         if self._view is None:
             self._view = CometdView(self._backend, self.faults, timings=self._timings, ack=self._ack)
             self.faults.forget = self._view.forget_sessions
-        await self._server.start(make_app(self._view, self.faults, abort=self._server.abort))
+        rest = RestView(self._backend, self.faults, self._server.abort)
+        await self._server.start(make_app(self._view, rest, self.faults, abort=self._server.abort))
 
     async def _stop_serving(self) -> None:
         await self._server.stop()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 from chat_core import ChatError, OptionError, ProbeStep, TransportContext
-from chat_gms.http import CookieBox, tls_context
+from chat_gms.http import CookieBox
+from chat_gms.probe import try_connection
 from chat_transport_cometd._bayeux.engine import Engine, Failed, Handshaken, Happening
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
@@ -26,7 +26,7 @@ async def probe(context: TransportContext) -> list[ProbeStep]:
     if url is None:
         raise OptionError("doctor needs the server's address to try it out")
     cookies = CookieBox()
-    steps = [await _try_connection(url, options)]
+    steps = [await try_connection(url, options)]
     if steps[0].ok:
 
         def websocket(wire: Wire) -> Carrier:
@@ -41,24 +41,6 @@ async def probe(context: TransportContext) -> list[ProbeStep]:
             steps += await _try_carrier("WebSocket", websocket, options)
         steps += await _try_carrier("long polling", long_polling, options)
     return steps
-
-
-async def _try_connection(url: str, options: CometdOptions) -> ProbeStep:
-    parts = urlsplit(url)
-    secure = parts.scheme in {"https", "wss"}
-    name = "TLS" if secure else "TCP"
-    began = time.perf_counter()
-    try:
-        async with asyncio.timeout(options.connect_timeout):
-            _, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or (443 if secure else 80), ssl=tls_context(options) if secure else None
-            )
-            version = writer.get_extra_info("ssl_object").version() if secure else "no TLS"
-            writer.close()
-            await writer.wait_closed()
-    except (OSError, TimeoutError) as error:
-        return ProbeStep(name=name, ok=False, detail=str(error) or type(error).__name__, seconds=_since(began))
-    return ProbeStep(name=name, ok=True, detail=str(version), seconds=_since(began))
 
 
 async def _try_carrier(name: str, make: Callable[[Wire], Carrier], options: CometdOptions) -> list[ProbeStep]:

@@ -1,29 +1,51 @@
-"""REST transport for chat-core. This version holds the place and says so; it cannot carry a chat yet."""
+"""REST transport for chat-core. This module is the entry point: it imports nothing heavy."""
 
 from __future__ import annotations
 
-from chat_core import ConnectionOptions, PluginError, Transport, TransportContext, TransportProvider, hookimpl
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-__all__ = ["provider"]
+from chat_core import Capability, ProbeStep, TransportContext, TransportProvider, hookimpl
+from chat_transport_rest.options import RestOptions
+
+if TYPE_CHECKING:
+    from chat_core import Transport
+
+__all__ = ["RestOptions", "provider"]
 
 
 def _make(context: TransportContext) -> Transport:
-    del context
-    raise PluginError(
-        "the transport 'rest' is not there yet in chat-transport-rest 0.1.0; nothing was sent",
-        advice="use the transport 'cometd' (pip install chat-transport-cometd)",
-    )
+    from chat_transport_rest._transport import make_transport  # noqa: PLC0415 - httpx only once it is needed
+
+    return make_transport(context)
+
+
+async def _probe(context: TransportContext) -> Iterable[ProbeStep]:
+    from chat_transport_rest._probe import probe  # noqa: PLC0415 - as above
+
+    return await probe(context)
 
 
 provider = TransportProvider(
     name="rest",
-    summary="not there yet in this version: GMS Chat v2 over REST",
+    summary="GMS Chat v2 over REST: form posts and polling",
     factory=_make,
-    options=ConnectionOptions,
+    options=RestOptions,
+    capabilities=frozenset(
+        {
+            Capability.POSITION,
+            Capability.TYPING,
+            Capability.TYPING_PREVIEW,
+            Capability.SET_USER_DATA,
+            Capability.NICKNAME,
+            Capability.CUSTOM_NOTICE,
+        }
+    ),
+    probe=_probe,
 )
 
 
 @hookimpl
 def chat_transports() -> list[TransportProvider]:
-    """Provide the name ``rest``, which says that it is not there yet."""
+    """Provide the transport ``rest``."""
     return [provider]

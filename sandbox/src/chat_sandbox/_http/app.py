@@ -1,4 +1,4 @@
-"""The ASGI application: CometD over WebSocket and long polling."""
+"""The ASGI application: CometD over WebSocket and long polling, and REST."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chat_sandbox._bayeux.server import COOKIE, Exchange, Message
 from chat_sandbox._http.cometd import CometdView
+from chat_sandbox._http.rest import RestView
 from chat_sandbox.faults import Faults
 
 __all__ = ["COMETD_PATH", "REST_PATH", "make_app"]
@@ -25,7 +26,7 @@ REST_PATH: Final = "/genesys/2/chat"
 MAX_REQUEST: Final = 1024 * 1024
 
 
-def make_app(view: CometdView, faults: Faults, *, abort: Any) -> Starlette:
+def make_app(view: CometdView, rest: RestView, faults: Faults, *, abort: Any) -> Starlette:
     """Return the application. ``abort(scope)`` breaks the connection of a request."""
     carriers = _Carriers(view, faults, abort)
     return Starlette(
@@ -33,14 +34,11 @@ def make_app(view: CometdView, faults: Faults, *, abort: Any) -> Starlette:
             Route(COMETD_PATH, carriers.long_polling, methods=["POST"]),
             Route(COMETD_PATH + "/{rest:path}", carriers.long_polling, methods=["POST"]),
             WebSocketRoute(COMETD_PATH, carriers.websocket),
-            Route(REST_PATH + "/{rest:path}", _no_rest_yet, methods=["POST"]),
+            Route(REST_PATH + "/{service}", rest.create, methods=["POST"]),
+            Route(REST_PATH + "/{service}/", rest.create, methods=["POST"]),
+            Route(REST_PATH + "/{service}/{chat}/{operation}", rest.operate, methods=["POST"]),
         ]
     )
-
-
-async def _no_rest_yet(request: Request) -> Response:
-    del request
-    return JSONResponse({"message": "this version of chat-sandbox has no REST view; use /genesys/cometd"}, 501)
 
 
 class _Carriers:
