@@ -134,3 +134,41 @@ def test_importing_the_launcher_costs_little():
     floor = best("import pluggy, attrs, asyncio")
     ours = best("from chat_core import start_session")
     assert ours <= 1.3 * floor, f"{ours * 1000:.0f} ms against {floor * 1000:.0f} ms"
+
+
+def test_core_and_rest_installed_by_name_hold_a_chat(tmp_path: Path):
+    """``pip install chat-core chat-transport-rest`` from a folder of wheels, without websockets and keyring."""
+    wheels = tmp_path / "wheels"
+    for folder in ("core", "gms", "plugins/transport_rest"):
+        run(
+            sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(ROOT / folder)
+        )
+    python = make_venv(tmp_path / "venv")
+    run(str(python), "-m", "pip", "install", "--quiet", "--find-links", str(wheels), "chat-core", "chat-transport-rest")
+    installed = run(str(python), "-m", "pip", "list", "--format=freeze").lower()
+    assert "websockets" not in installed
+    assert "keyring" not in installed
+    serve = subprocess.Popen(
+        [sys.executable, "-m", "chat_sandbox", "serve", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert serve.stdout is not None
+        url = [serve.stdout.readline().split()[1] for _ in range(2)][1]
+        code = """
+import asyncio, sys, chat_core
+
+async def main():
+    # The only transport installed is taken without being named.
+    async with chat_core.start_session(server_url=sys.argv[1], state_storage="memory") as session:
+        await session.wait_for(chat_core.AgentConnected, timeout=10)
+        await session.send_message("Hello", until="echoed")
+        print((await session.wait_for(chat_core.MessageReceived, timeout=10)).text)
+
+asyncio.run(main())
+"""
+        assert run(str(python), "-W", "error", "-c", code, url) == "Hello\n"
+    finally:
+        serve.terminate()
+        serve.wait(10)
+        if serve.stdout is not None:
+            serve.stdout.close()
