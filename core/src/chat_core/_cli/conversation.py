@@ -87,9 +87,9 @@ async def converse(session: Session) -> int:
     """
     loop = asyncio.get_running_loop()
     detach = asyncio.Event()
-    with contextlib.suppress(NotImplementedError):
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, detach.set)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        with contextlib.suppress(NotImplementedError, AttributeError):  # where the system or the loop has no such thing
+            loop.add_signal_handler(getattr(signal, name), detach.set)
     lines = _read_lines(loop)
     show = asyncio.create_task(_show(session))
     type_ = asyncio.create_task(_type(session, lines, detach))
