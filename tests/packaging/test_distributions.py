@@ -49,12 +49,16 @@ def test_versions_are_in_lock_step():
 
 
 def test_core_and_cometd_alone_are_enough_and_say_what_is_missing(tmp_path: Path):
-    """Without sandbox, REST and keyring a chat can be tried; what is missing names its pip line."""
+    """``pip install ./core ./plugins/transport_cometd``; chat-gms, on which the plugin depends, comes as a wheel."""
+    wheels = tmp_path / "wheels"
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(wheels), str(ROOT / "gms"))
     python = make_venv(tmp_path / "venv")
     run(
-        *(str(python), "-m", "pip", "install", "--quiet"),
-        *(str(ROOT / folder) for folder in ("core", "gms", "plugins/transport_cometd")),
+        *(str(python), "-m", "pip", "install", "--quiet", "--find-links", str(wheels)),
+        *(str(ROOT / folder) for folder in ("core", "plugins/transport_cometd")),
     )
+    installed = run(str(python), "-m", "pip", "list", "--format=freeze").lower()
+    assert not any(name in installed for name in ("chat-sandbox", "chat-transport-rest", "chat-storage-keyring"))
     assert "cometd" in run(str(python), "-m", "chat_core", "plugins")
     code = """
 import asyncio, chat_core

@@ -314,6 +314,20 @@ def test_cutting_and_mending_the_network():
     asyncio.run(main())
 
 
+def test_a_cut_network_takes_no_connection_from_its_first_moment_on():
+    """A client that comes back at once, before the server has wound up, is refused as well."""
+
+    async def main() -> None:
+        async with Sandbox() as sandbox:
+            cutting = asyncio.create_task(sandbox.faults.cut())
+            await asyncio.sleep(0)
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("127.0.0.1", sandbox.port)
+            await cutting
+
+    asyncio.run(main())
+
+
 def test_the_rest_view_by_hand():
     """Form posts as the specification has them: create, send, refresh with each kind of position, leave, errors."""
 

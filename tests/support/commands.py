@@ -49,3 +49,59 @@ class Command:
         async with asyncio.timeout(15):
             await self._reading
             return await self.process.wait()
+
+
+class AtTerminal:
+    """A command with a terminal: what it shows is read and what is typed goes to it as from a keyboard."""
+
+    def __init__(self, process: asyncio.subprocess.Process, master: int) -> None:
+        self.process = process
+        self.shown = ""
+        self._master = master
+        self._changed = asyncio.Event()
+        asyncio.get_running_loop().add_reader(master, self._read)
+
+    @classmethod
+    async def begin(cls, state: Path, *arguments: str) -> AtTerminal:
+        master, slave = os.openpty()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-W", "error", "-m", "chat_core", *arguments),
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                env={**os.environ, "XDG_STATE_HOME": str(state)},
+                start_new_session=True,
+            )
+        finally:
+            os.close(slave)
+        return cls(process, master)
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # nobody has the other end open any more
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._master)
+        self.shown += data.decode("utf-8", "replace").replace("\r\n", "\n")
+        self._changed.set()
+
+    async def shows(self, text: str, *, times: int = 1) -> None:
+        try:
+            async with asyncio.timeout(30):
+                while self.shown.count(text) < times:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"{text!r} was not shown {times} times:\n{self.shown}") from None
+
+    def type(self, line: str) -> None:
+        os.write(self._master, line.encode() + b"\n")
+
+    async def ended(self) -> int:
+        async with asyncio.timeout(30):
+            status = await self.process.wait()
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        return status

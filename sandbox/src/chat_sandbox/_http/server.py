@@ -59,6 +59,9 @@ class AppServer:
         task, self._task = self._task, None
         if server is None or task is None:
             return
+        # First of all: whoever comes back at once must find nobody, and uvicorn takes a tick to notice.
+        for listening in server.servers:
+            listening.close()
         server.should_exit = True
         server.force_exit = True
         self._abort_all(server)
