@@ -27,11 +27,12 @@ _HOMES = {
     "chat_core._launch.launchers": "restore_or_start_session restore_session start_session",
     "chat_core._launch.options": "ResolvedOptions",
     "chat_core._launch.page": "PageContext",
+    "chat_core._launch.url": "check_server_url",
     "chat_core._model.backoff": "Backoff",
     "chat_core._model.errors": (
         "AmbiguousError AmbiguousPluginError ChatError ConnectError ConnectTimeoutError ErrorCode "
-        "InvalidPluginError LoginRefusedError MissingOptionError NoSessionToRestore NotSentError OptionError "
-        "OptionTypeError Origin PluginBlockedError PluginConflictError PluginError PluginIncompatibleError "
+        "FileNotAllowedError InvalidPluginError LoginRefusedError MissingOptionError NoSessionToRestore NotSentError "
+        "OptionError OptionTypeError Origin PluginBlockedError PluginConflictError PluginError PluginIncompatibleError "
         "PluginLoadError ProtocolError RefusedError SendError SendExpiredError SendRejectedError "
         "SendUnknownError SessionEndedError SessionInUseError StateCorruptError StateVersionError "
         "StorageCapacityError StorageError StorageLockedError StorageTimeoutError StorageUnavailableError "
@@ -43,12 +44,14 @@ _HOMES = {
         "MessageReceived NicknameUpdated Notice ParticipantJoined ParticipantLeft ParticipantTyping Party "
         "PartyType PushUrl SessionEnded UnknownEvent"
     ),
+    "chat_core._model.files": "FileLimits",
     "chat_core._plugins.hooks": "hookimpl",
     "chat_core._session.parts": "ConnectionState Guarantees",
     "chat_core._session.pending": "FailEvent Pending",
     "chat_core._session.receipts": "Receipt ReceiptState",
     "chat_core._session.session": "Session",
     "chat_core._session.subscriptions": "Subscription",
+    "chat_core._session.transfer": "FileDownload",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

@@ -40,6 +40,7 @@ from chat_core._launch.launchers import restore_session as restore_session
 from chat_core._launch.launchers import start_session as start_session
 from chat_core._launch.options import ResolvedOptions as ResolvedOptions
 from chat_core._launch.page import PageContext as PageContext
+from chat_core._launch.url import check_server_url as check_server_url
 from chat_core._model.backoff import Backoff as Backoff
 from chat_core._model.errors import AmbiguousError as AmbiguousError
 from chat_core._model.errors import AmbiguousPluginError as AmbiguousPluginError
@@ -47,6 +48,7 @@ from chat_core._model.errors import ChatError as ChatError
 from chat_core._model.errors import ConnectError as ConnectError
 from chat_core._model.errors import ConnectTimeoutError as ConnectTimeoutError
 from chat_core._model.errors import ErrorCode as ErrorCode
+from chat_core._model.errors import FileNotAllowedError as FileNotAllowedError
 from chat_core._model.errors import InvalidPluginError as InvalidPluginError
 from chat_core._model.errors import LoginRefusedError as LoginRefusedError
 from chat_core._model.errors import MissingOptionError as MissingOptionError
@@ -105,6 +107,7 @@ from chat_core._model.events import PartyType as PartyType
 from chat_core._model.events import PushUrl as PushUrl
 from chat_core._model.events import SessionEnded as SessionEnded
 from chat_core._model.events import UnknownEvent as UnknownEvent
+from chat_core._model.files import FileLimits as FileLimits
 from chat_core._plugins.hooks import hookimpl as hookimpl
 from chat_core._session.parts import ConnectionState as ConnectionState
 from chat_core._session.parts import Guarantees as Guarantees
@@ -114,6 +117,7 @@ from chat_core._session.receipts import Receipt as Receipt
 from chat_core._session.receipts import ReceiptState as ReceiptState
 from chat_core._session.session import Session as Session
 from chat_core._session.subscriptions import Subscription as Subscription
+from chat_core._session.transfer import FileDownload as FileDownload
 
 __version__: Final[str]
 
@@ -147,7 +151,10 @@ __all__ = [
     "Event",
     "FailEvent",
     "FileDeleted",
+    "FileDownload",
+    "FileLimits",
     "FileLimitsCommand",
+    "FileNotAllowedError",
     "FileUploaded",
     "GetUserDataCommand",
     "Guarantees",
@@ -228,6 +235,7 @@ __all__ = [
     "UnknownPluginError",
     "UnsupportedCommandError",
     "UserDataCommand",
+    "check_server_url",
     "hookimpl",
     "restore_or_start_session",
     "restore_session",

@@ -7,12 +7,13 @@ certificate file, no redirects, no proxy from the environment, bounded answers, 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import logging
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
@@ -45,11 +46,19 @@ def _library() -> Any:
 
 @frozen
 class Answer:
-    """An HTTP answer, read to its end."""
+    """An HTTP answer, read to its end.
+
+    Attributes:
+        status: the HTTP status.
+        headers: of the answer.
+        body: empty where it was handed over in pieces.
+        handed_over: whether it was.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    handed_over: bool = False
 
     @property
     def retry_after(self) -> float | None:
@@ -148,6 +157,8 @@ class HttpLink:
         options: the caller's connection options.
         cookies: shared with the session's other carrier.
         transport: an ``httpx.AsyncBaseTransport`` in place of the network.
+        max_answer: bytes of one answer, at most.
+        patient: whether a request waits for others to finish when all connections are in use.
         secure: whether the server is reached over TLS; without it no TLS context is made.
     """
 
@@ -159,10 +170,12 @@ class HttpLink:
         secure: bool,
         transport: httpx.AsyncBaseTransport | None = None,
         max_answer: int = MAX_ANSWER,
+        patient: bool = False,
     ) -> None:
         self._library = _library()
         self._cookies = cookies
         self._max_answer = max_answer
+        self._pool_timeout = None if patient else options.connect_timeout
         self._connect_timeout = options.connect_timeout
         _tame_loggers()
         library = self._library
@@ -183,37 +196,106 @@ class HttpLink:
         # The library's own jar stays empty; ours is shared with the WebSocket carrier and saved.
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def post(self, url: str, content: bytes, *, content_type: str, timeout: float) -> Answer:
+    async def post(
+        self,
+        url: str,
+        content: bytes | AsyncIterable[bytes],
+        *,
+        content_type: str,
+        timeout: float,
+        length: int | None = None,
+    ) -> Answer:
         """Send a request and read the whole answer.
+
+        Args:
+            url: where to.
+            content: the body; what an iterable raises passes through.
+            content_type: of the body.
+            timeout: seconds of silence.
+            length: bytes of an iterable body.
 
         Raises:
             NotSentError: it never left: no connection, or 429 (too many requests).
             AmbiguousError: it may have arrived.
             ProtocolError: the answer is too large.
         """
+        async with self._stream(url, content, content_type, timeout, length) as response:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > self._max_answer:
+                    raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
+        return self._checked(Answer(response.status_code, response.headers, bytes(body)))
+
+    async def download(
+        self,
+        url: str,
+        content: bytes,
+        *,
+        content_type: str,
+        timeout: float,
+        hold: Callable[[Answer], int | None],
+        write: Callable[[bytes, int | None], Awaitable[None]],
+    ) -> Answer:
+        """Send a request and hand its answer over in pieces.
+
+        Args:
+            url: where to.
+            content: the request's body.
+            content_type: of the request's body.
+            timeout: seconds of silence.
+            hold: says from status and headers how many bytes are held back; an answer that is no longer than that is
+                returned instead. None: it is returned in any case.
+            write: takes the pieces and the size of the whole, None where not known; what it raises passes through.
+
+        Raises:
+            NotSentError, AmbiguousError, ProtocolError: as ``post``; pieces may have been handed over.
+        """
+        async with self._stream(url, content, content_type, timeout, None) as response:
+            head = Answer(response.status_code, response.headers, b"")
+            limit, total = hold(head), _length(response.headers)
+            held, handed_over = bytearray(), limit == 0
+            async for chunk in response.aiter_bytes():
+                if handed_over:
+                    await write(chunk, total)
+                    continue
+                held += chunk
+                if limit is not None and len(held) > limit:
+                    handed_over = True
+                    await write(bytes(held), total)
+                elif len(held) > self._max_answer:
+                    raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
+        return self._checked(Answer(head.status, head.headers, b"" if handed_over else bytes(held), handed_over))
+
+    @contextlib.asynccontextmanager
+    async def _stream(
+        self, url: str, content: bytes | AsyncIterable[bytes], content_type: str, timeout: float, length: int | None
+    ) -> AsyncIterator[Any]:
         library = self._library
         headers = {"content-type": content_type}
+        if length is not None:
+            headers["content-length"] = str(length)
         if self._cookies:
             headers["cookie"] = self._cookies.header
-        timeouts = library.Timeout(timeout, connect=self._connect_timeout, pool=self._connect_timeout)
+        timeouts = library.Timeout(timeout, connect=self._connect_timeout, pool=self._pool_timeout)
         try:
             async with self._client.stream("POST", url, content=content, headers=headers, timeout=timeouts) as response:
                 for value in response.headers.get_list("set-cookie"):
                     self._cookies.take(value)
-                body = bytearray()
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > self._max_answer:
-                        raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
-                answer = Answer(response.status_code, response.headers, bytes(body))
+                yield response
         except (library.ConnectError, library.ConnectTimeout, library.PoolTimeout, library.ProxyError) as error:
             raise NotSentError(_words(error)) from error
         except (library.UnsupportedProtocol, library.InvalidURL) as error:
             raise OptionError(f"the server's address cannot be used: {_words(error)}") from error
         except (library.HTTPError, library.StreamError) as error:
             raise AmbiguousError(_words(error)) from error
-        except RuntimeError as error:  # the client was closed meanwhile
+        except RuntimeError as error:
+            if not self._client.is_closed:
+                raise  # a caller's own
             raise NotSentError("the session is closing") from error
+
+    @staticmethod
+    def _checked(answer: Answer) -> Answer:
         if answer.status == 429:  # noqa: PLR2004 - Too Many Requests: not processed
             raise NotSentError("the server says 429 Too Many Requests", retry_after=answer.retry_after)
         return answer
@@ -227,6 +309,12 @@ def _words(error: Exception) -> str:
     """Name an HTTP library's error; some have no text of their own."""
     name = type(error).__name__
     return f"{name}: {error}" if str(error) else name
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Return the bytes of a body, None where nobody says or what is counted is its compressed form."""
+    value = headers.get("content-length", "")
+    return int(value[:18]) if value.isascii() and value.isdecimal() and "content-encoding" not in headers else None
 
 
 @functools.cache

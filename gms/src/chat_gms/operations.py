@@ -38,6 +38,11 @@ class Operation:
     PUSH_URL: Final = "pushUrl"
     CUSTOM_NOTICE: Final = "customNotice"
     DISCONNECT: Final = "disconnect"
+    # over chat-ntf, beside CometD; over REST they have paths of their own
+    FILE_LIMITS: Final = "fileGetLimits"
+    FILE_UPLOAD: Final = "fileUpload"
+    FILE_DOWNLOAD: Final = "fileDownload"
+    FILE_DELETE: Final = "fileDelete"
 
 
 @frozen(kw_only=True)

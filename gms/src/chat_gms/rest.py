@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from attrs import field, frozen
 
@@ -14,13 +15,17 @@ __all__ = [
     "Post",
     "create",
     "custom_notice",
+    "delete_file",
     "disconnect",
+    "download_file",
+    "file_limits",
     "push_url",
     "refresh",
     "send",
     "typing",
     "update_data",
     "update_nickname",
+    "upload_file",
 ]
 
 #: The last part of the path, and the operation it stands for.
@@ -93,6 +98,26 @@ def custom_notice(keys: Credentials, text: str) -> Post:
 def update_data(keys: Credentials, user_data: Mapping[str, Any]) -> Post:
     """Merge entries into the chat's data."""
     return _post(keys, "updateData", userData=user_data)
+
+
+def file_limits(keys: Credentials) -> Post:
+    """Ask what files are taken."""
+    return _post(keys, "file/limits")
+
+
+def upload_file(keys: Credentials, description: str | None) -> Post:
+    """Return the fields beside an uploaded file."""
+    return _post(keys, "file", userData=None if description is None else {"file-description": description})
+
+
+def download_file(keys: Credentials, file_id: str) -> Post:
+    """Fetch a file."""
+    return _post(keys, f"file/{quote(file_id, safe='')}/download")
+
+
+def delete_file(keys: Credentials, file_id: str) -> Post:
+    """Take a file out of the chat."""
+    return _post(keys, f"file/{quote(file_id, safe='')}/delete")
 
 
 def _post(keys: Credentials, operation: str, **fields: Any) -> Post:

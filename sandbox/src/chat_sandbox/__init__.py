@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chat_sandbox._backend.chats import ChatTimes as ChatTimes
+    from chat_sandbox._backend.files import FilePolicy as FilePolicy
     from chat_sandbox.agents import Agent as Agent
     from chat_sandbox.agents import Join as Join
     from chat_sandbox.agents import Leave as Leave
@@ -24,13 +26,17 @@ _HOME = {
     **dict.fromkeys(
         ("Agent", "Join", "Leave", "Pause", "Say", "Type", "WaitFor", "echo", "scripted"), "chat_sandbox.agents"
     ),
+    "ChatTimes": "chat_sandbox._backend.chats",
     "Faults": "chat_sandbox.faults",
+    "FilePolicy": "chat_sandbox._backend.files",
     "Sandbox": "chat_sandbox.sandbox",
 }
 
 __all__ = [
     "Agent",
+    "ChatTimes",
     "Faults",
+    "FilePolicy",
     "Join",
     "Leave",
     "Pause",

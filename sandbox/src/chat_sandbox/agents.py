@@ -12,6 +12,7 @@ from attrs import frozen
 
 from chat_gms import EventType, GmsEvent, GmsParty, PartyType
 from chat_sandbox._backend.chats import Backend, Chat
+from chat_sandbox._backend.files import StoredFile
 
 __all__ = ["Agent", "AgentFunction", "Join", "Leave", "Pause", "Say", "Step", "Type", "WaitFor", "echo", "scripted"]
 
@@ -56,6 +57,16 @@ class Agent:
         """Give a custom notice."""
         self._add(EventType.CUSTOM_NOTICE, text=text)
 
+    async def send_file(
+        self, name: str, content: bytes, *, content_type: str = "application/octet-stream"
+    ) -> StoredFile:
+        """Put a file into the conversation."""
+        return self.chat.files.put(self._joined(), name, content, content_type=content_type)
+
+    async def emit(self, kind: str, text: str | None = None) -> None:
+        """Cause an event of any type, also one that nobody knows."""
+        self._add(kind, text=text)
+
     async def leave(self) -> None:
         """Leave the conversation. The chat is not over by that."""
         self._add(EventType.PARTICIPANT_LEFT)
@@ -96,9 +107,12 @@ class Agent:
                 await self._changed.wait()
 
     def _add(self, kind: str, *, text: str | None = None, message_type: str | None = None) -> None:
+        self.chat.add(kind, self._joined(), text=text, message_type=message_type)
+
+    def _joined(self) -> GmsParty:
         if self._party is None:
             raise RuntimeError("the agent has not joined the chat")
-        self.chat.add(kind, self._party, text=text, message_type=message_type)
+        return self._party
 
     def _on_event(self, chat: Chat, event: GmsEvent) -> None:
         del event

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from chat_gms import Operation
+from attrs import define
+
+from chat_gms import Envelope, GmsError, Operation
+from chat_sandbox._backend.chats import Chat
 
 __all__ = ["Faults"]
 
 
+@define
+class _Rule:
+    kind: str
+    value: Any
+    count: int
+    after: int
+    operation: str | None
+    chat: Chat | None
+
+    def concerns(self, kind: str, operation: object, chat: Chat | None) -> bool:
+        return (
+            kind == self.kind
+            and (self.operation is None or self.operation == operation)
+            and (self.chat is None or self.chat is chat)
+        )
+
+
 class Faults:
     """The switches of one sandbox. Everything can be switched while chats go on.
+
+    Faults of single requests befall the next one. ``count``: so many of them; ``after``: leave so many alone first;
+    ``operation``: only those of this kind, such as ``sendMessage`` (``requestNotifications`` is the poll over REST);
+    ``chat``: only those of this chat.
 
     Attributes:
         refuse_websocket: answer the upgrade to WebSocket with HTTP 403 and do not offer it.
@@ -23,11 +48,7 @@ class Faults:
         self.refuse_websocket = False
         self.refuse_handshake: str | None = None
         self.refuse_chat: tuple[int, str] | None = None
-        self._lost_answers: dict[str, int] = {}
-        self._refused: dict[str, tuple[int, str]] = {}
-        self._dropped_pushes = 0
-        self._hiccups = 0
-        self._statuses: list[tuple[int, int | None, str]] = []
+        self._rules: list[_Rule] = []
         self._running = asyncio.Event()
         self._running.set()
         #: Set by the server.
@@ -36,6 +57,8 @@ class Faults:
         self.close_port: Callable[[], Awaitable[None]] | None = None
         self.open_port: Callable[[], Awaitable[None]] | None = None
 
+    # The whole server
+
     def drop_connections(self) -> None:
         """Abort every connection, as a network that fails."""
         self.drop()
@@ -43,26 +66,6 @@ class Faults:
     def forget_sessions(self) -> None:
         """Forget every CometD session; the chats live on. Requests of forgotten sessions are answered with 402."""
         self.forget()
-
-    def lose_answer(self, operation: str = Operation.SEND_MESSAGE, count: int = 1) -> None:
-        """Perform the next operations of a kind and answer nothing: the connection breaks in place of the answer."""
-        self._lost_answers[operation] = self._lost_answers.get(operation, 0) + count
-
-    def refuse_next(self, operation: str, code: int, advice: str) -> None:
-        """Refuse the next operation of a kind with a code and words; the chat goes on."""
-        self._refused[operation] = (code, advice)
-
-    def drop_push(self, count: int = 1) -> None:
-        """Leave out the next deliveries of chat events, though the connection is healthy."""
-        self._dropped_pushes += count
-
-    def hiccup(self, count: int = 1) -> None:
-        """Answer the next REST requests with statusCode 1, an error that may pass, and do nothing."""
-        self._hiccups += count
-
-    def answer_http(self, status: int, count: int = 1, *, retry_after: int | None = None, body: str = "") -> None:
-        """Answer the next REST requests with an HTTP status and a body in place of the service's answer."""
-        self._statuses += [(status, retry_after, body)] * count
 
     def stall(self) -> None:
         """Accept connections and requests and answer nothing, until ``resume``."""
@@ -83,6 +86,88 @@ class Faults:
         if self.open_port is not None:
             await self.open_port()
 
+    # Single requests
+
+    def lose_answer(
+        self, operation: str = Operation.SEND_MESSAGE, count: int = 1, *, after: int = 0, chat: Chat | None = None
+    ) -> None:
+        """Perform the operation and answer nothing: the connection breaks in place of the answer."""
+        self._rules.append(_Rule("lose answer", 1, count, after, operation, chat))
+
+    def refuse_next(
+        self,
+        operation: str,
+        code: int,
+        advice: str,
+        *,
+        chat_ended: bool = False,
+        count: int = 1,
+        after: int = 0,
+        chat: Chat | None = None,
+    ) -> None:
+        """Refuse the operation with statusCode 2, a code and words; the chat goes on, whatever ``chat_ended`` says."""
+        answer = Envelope(status_code=2, chat_ended=chat_ended, errors=(GmsError(code=code, advice=advice),))
+        self._rules.append(_Rule("refuse", answer, count, after, operation, chat))
+
+    def hiccup(self, count: int = 1, *, after: int = 0, operation: str | None = None, chat: Chat | None = None) -> None:
+        """Answer REST requests with statusCode 1, an error that may pass, and do nothing."""
+        self._rules.append(_Rule("hiccup", 1, count, after, operation, chat))
+
+    def answer_http(
+        self,
+        status: int,
+        count: int = 1,
+        *,
+        retry_after: int | None = None,
+        body: str = "",
+        after: int = 0,
+        operation: str | None = None,
+        chat: Chat | None = None,
+    ) -> None:
+        """Answer REST requests with an HTTP status and a body in place of the service's answer, and do nothing."""
+        self._rules.append(_Rule("http", (status, retry_after, body), count, after, operation, chat))
+
+    def delay_answer(
+        self,
+        seconds: float,
+        *,
+        count: int = 1,
+        after: int = 0,
+        operation: str | None = None,
+        chat: Chat | None = None,
+    ) -> None:
+        """Perform REST requests and answer late."""
+        self._rules.append(_Rule("delay", seconds, count, after, operation, chat))
+
+    # What answers and deliveries hold
+
+    def drop_push(self, count: int = 1, *, after: int = 0, chat: Chat | None = None) -> None:
+        """Leave out deliveries of chat events over CometD, though the connection is healthy."""
+        self._rules.append(_Rule("drop push", 1, count, after, None, chat))
+
+    def overlap(self, events: int, *, count: int = 1, after: int = 0, chat: Chat | None = None) -> None:
+        """Begin the answer to a poll, or a transcript, so many events too early."""
+        self._rules.append(_Rule("overlap", events, count, after, None, chat))
+
+    def double_events(self, count: int = 1, *, after: int = 0, chat: Chat | None = None) -> None:
+        """Put each event of an answer or a delivery into it twice."""
+        self._rules.append(_Rule("double", 1, count, after, None, chat))
+
+    def strip_index(self, count: int = 1, *, after: int = 0, chat: Chat | None = None) -> None:
+        """Leave the index of the events in an answer or a delivery out."""
+        self._rules.append(_Rule("strip index", 1, count, after, None, chat))
+
+    def omit(
+        self,
+        *fields: str,
+        count: int = 1,
+        after: int = 0,
+        operation: str | None = None,
+        chat: Chat | None = None,
+    ) -> None:
+        """Leave fields out of an answer or a delivery, such as ``chatEnded``, ``nextPosition`` or ``secureKey``."""
+        self._rules.append(_Rule("omit", fields, count, after, operation, chat))
+
     # The server's side
 
     @property
@@ -94,31 +179,26 @@ class Faults:
         """Wait while the server is stalled."""
         await self._running.wait()
 
-    def takes_answer(self, operation: object) -> bool:
-        """Say whether this operation's answer gets lost, and count it."""
-        left = self._lost_answers.get(operation, 0) if isinstance(operation, str) else 0
-        if left and isinstance(operation, str):
-            self._lost_answers[operation] = left - 1
-        return left > 0
+    def take(self, kind: str, operation: object = None, chat: Chat | None = None) -> Any:
+        """Return a fault's value if one befalls this request, else None, and count it."""
+        for rule in self._rules:
+            if not rule.concerns(kind, operation, chat):
+                continue
+            if rule.after > 0:
+                rule.after -= 1
+                continue
+            rule.count -= 1
+            if rule.count <= 0:
+                self._rules.remove(rule)
+            return rule.value
+        return None
 
-    def refusal_of(self, operation: object) -> tuple[int, str] | None:
-        """Return why this operation is refused, and forget it."""
-        return self._refused.pop(operation, None) if isinstance(operation, str) else None
-
-    def takes_hiccup(self) -> bool:
-        """Say whether this request is answered with statusCode 1, and count it."""
-        if self._hiccups:
-            self._hiccups -= 1
-            return True
-        return False
-
-    def http_status(self) -> tuple[int, int | None, str] | None:
-        """Return status, Retry-After and body of the answer in place of the service's, and forget it."""
-        return self._statuses.pop(0) if self._statuses else None
-
-    def takes_push(self) -> bool:
-        """Say whether this delivery gets lost, and count it."""
-        if self._dropped_pushes:
-            self._dropped_pushes -= 1
-            return True
-        return False
+    def mangle(self, answer: dict[str, Any], operation: object = None, chat: Chat | None = None) -> dict[str, Any]:
+        """Return an answer, or a delivery, as the faults leave it."""
+        messages = answer.get("messages") or []
+        if messages and self.take("double", operation, chat):
+            messages = [message for message in messages for _ in range(2)]
+        if messages and self.take("strip index", operation, chat):
+            messages = [{key: value for key, value in message.items() if key != "index"} for message in messages]
+        omitted = self.take("omit", operation, chat) or ()
+        return {key: value for key, value in {**answer, "messages": messages}.items() if key not in omitted}

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from starlette.applications import Starlette
+
 from chat_gms import EventType, GmsEvent
-from chat_sandbox._backend.chats import Backend, Chat
+from chat_sandbox._backend.chats import Backend, Chat, ChatTimes
+from chat_sandbox._backend.files import FilePolicy
 from chat_sandbox._bayeux.server import Timings
 from chat_sandbox._http.app import COMETD_PATH, REST_PATH, make_app
 from chat_sandbox._http.cometd import CometdView
+from chat_sandbox._http.files import FileView
 from chat_sandbox._http.rest import RestView
 from chat_sandbox._http.server import AppServer
 from chat_sandbox.agents import Agent, AgentFunction
@@ -33,10 +39,15 @@ class Sandbox:
         max_interval: seconds that a CometD session lives without a connect.
         ack: offer the acknowledgement extension.
         max_message_length: characters of one message, None for any.
+        times: when the server loses patience with silent visitors and idle chats.
+        files: what files it takes.
+        listen: take a port; without it there is only ``app``, for ``httpx.ASGITransport`` and other ASGI servers.
+        clock: monotonic seconds, in place of the running loop's.
 
     Attributes:
         faults: what may be made to go wrong.
         chats: every chat so far, with its transcript.
+        app: the ASGI application, while the sandbox is entered.
     """
 
     def __init__(
@@ -51,13 +62,19 @@ class Sandbox:
         max_interval: float = 10.0,
         ack: bool = True,
         max_message_length: int | None = None,
+        times: ChatTimes | None = None,
+        files: FilePolicy | None = None,
+        listen: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.faults = Faults()
+        self.app: Starlette | None = None
+        self._listen = listen
         self.service = service
         self._agent = agent
         self._timings = Timings(timeout=timeout, interval=interval, max_interval=max_interval)
         self._ack = ack
-        self._backend = Backend(max_message_length=max_message_length)
+        self._backend = Backend(clock=clock, max_message_length=max_message_length, times=times, file_policy=files)
         self._server = AppServer(host, port)
         self._view: CometdView | None = None
         self._new: asyncio.Queue[Agent] = asyncio.Queue()
@@ -116,6 +133,7 @@ class Sandbox:
         self.faults.close_port = self._stop_serving
         self.faults.open_port = self._mend
         await self._start_serving()
+        self._agents.add(asyncio.get_running_loop().create_task(self._look_around(), name="chat-sandbox: housekeeping"))
         return self
 
     async def __aexit__(
@@ -133,14 +151,25 @@ class Sandbox:
         if self._view is None:
             self._view = CometdView(self._backend, self.faults, timings=self._timings, ack=self._ack)
             self.faults.forget = self._view.forget_sessions
-        rest = RestView(self._backend, self.faults, self._server.abort)
-        await self._server.start(make_app(self._view, rest, self.faults, abort=self._server.abort))
+        abort = self._server.abort
+        rest = RestView(self._backend, self.faults, abort)
+        files = FileView(self._backend, self.faults, abort, has_cookie=self._view.has_cookie)
+        self.app = make_app(self._view, rest, files, self.faults, abort=abort)
+        if self._listen:
+            await self._server.start(self.app)
 
     async def _stop_serving(self) -> None:
         await self._server.stop()
         if self._view is not None:
             self._view.close()
             self._view = None
+
+    async def _look_around(self) -> None:
+        times = self._backend.times
+        pause = min(times.removal, times.idle_alert, times.idle_close, 4.0) / 4
+        while True:
+            await asyncio.sleep(pause)
+            self._backend.look_around()
 
     async def _mend(self) -> None:
         if self._view is None:

@@ -160,6 +160,31 @@ def test_a_storage_that_fails_is_reported_once_and_tried_again():
     assert len(place.states) == 1
 
 
+def test_checkpoint_counts_what_a_wait_returned():
+    """Who waits, acts and saves is not handed the event as new after a restore."""
+
+    async def main() -> None:
+        place = Place()
+        transport = FakeTransport()
+        session = await open_session(transport, place=place)
+        transport.backend.agent_says("one")
+        event = await session.wait_for(MessageReceived)
+        await session.checkpoint()
+        assert place.last is not None
+        assert place.last["delivered"] == event.index
+        transport.backend.agent_says("two")
+        await session.wait_for(MessageReceived)
+
+        async def elsewhere() -> None:
+            await session.checkpoint()
+
+        await asyncio.create_task(elsewhere())  # says nothing of what we are done with
+        assert place.last["delivered"] == event.index
+        await session.leave()
+
+    run_virtually(main())
+
+
 def test_checkpoint_raises_what_the_storage_raises():
     """Whoever must know that the position is saved hears that it is not."""
 

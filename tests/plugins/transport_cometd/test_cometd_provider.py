@@ -28,11 +28,11 @@ def test_the_entry_module_imports_nothing_heavy():
 
 
 def test_the_provider_declares_what_works():
-    """Files are not among it."""
+    """Asking the server for one entry of user data is not among it."""
     assert chat_transports() == [provider]
     assert provider.name == "cometd"
     assert Capability.POSITION in provider.capabilities
-    assert Capability.FILES not in provider.capabilities
+    assert Capability.GET_USER_DATA not in provider.capabilities
     assert isinstance(provider.factory(context("http://127.0.0.1:9/")), CometdTransport)
 
 

@@ -12,10 +12,10 @@ from chat_core import (
     ConnectError,
     ConnectTimeoutError,
     CustomNoticeCommand,
+    DeleteUserDataCommand,
     Ended,
     EndReason,
     ErrorReported,
-    FileLimitsCommand,
     LeaveCommand,
     LinkDown,
     LinkUp,
@@ -109,7 +109,7 @@ def test_the_other_commands_are_published(carrier):
             assert server.operations("updateData")[0]["userData"] == {"a": "1"}
             assert server.operations("customNotice")[0]["message"] == "n"
             with pytest.raises(UnsupportedCommandError):
-                await transport.send(FileLimitsCommand())
+                await transport.send(DeleteUserDataCommand(key="k"))
 
     run(main())
 

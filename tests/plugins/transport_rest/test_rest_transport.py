@@ -14,8 +14,8 @@ from chat_core import (
     AmbiguousError,
     ConnectError,
     Continued,
+    DeleteUserDataCommand,
     EndReason,
-    FileLimitsCommand,
     Interrupted,
     LoginRefusedError,
     MessageReceived,
@@ -165,7 +165,7 @@ def test_a_send_fails_in_exactly_three_ways(answer: Any, error: type[Exception])
         with pytest.raises(error):
             await transport.send(SendMessageCommand(text="x"))
         with pytest.raises(UnsupportedCommandError):
-            await transport.send(FileLimitsCommand())
+            await transport.send(DeleteUserDataCommand(key="k"))
         await transport.aclose()
 
     asyncio.run(main())

@@ -7,7 +7,7 @@ session calls ``fetch`` from the first event it lacks, so a transport needs no c
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from chat_core._contracts.logger import Log
     from chat_core._model.events import EndReason, ErrorInfo, Event
+    from chat_core._model.files import FileLimits
 
 __all__ = [
     "Batch",
@@ -219,19 +220,35 @@ class FileLimitsCommand:
 
 @frozen(kw_only=True)
 class SendFileCommand:
-    """Put a file into the conversation."""
+    """Put a file into the conversation.
+
+    Attributes:
+        name: as the other side sees it.
+        size: in bytes; ``content`` yields exactly so many, once.
+        content: what it raises is the command's error.
+        content_type: MIME type.
+        description: words for the other side.
+    """
 
     name: str = field(repr=False)
     size: int
     content: AsyncIterator[bytes] = field(repr=False)
+    content_type: str = "application/octet-stream"
     description: str | None = field(default=None, repr=False)
 
 
 @frozen(kw_only=True)
 class DownloadFileCommand:
-    """Fetch a file of the conversation."""
+    """Fetch a file of the conversation.
+
+    Attributes:
+        file_id: as its ``FileUploaded`` names it.
+        write: takes the pieces as they come, with the size of the whole file, None where it is not known. What it
+            raises is the command's error.
+    """
 
     file_id: str = field(repr=False)
+    write: Callable[[bytes, int | None], Awaitable[None]] = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -263,11 +280,15 @@ class Reply:
 
     Attributes:
         batch: events that came with the answer, in place of a later poll.
-        data: the answer's own data, by command (user data entry, file limits, file id).
+        data: the entry asked for by ``GetUserDataCommand``.
+        file_limits: the answer to ``FileLimitsCommand``.
+        file_id: what ``SendFileCommand`` made, None where the server did not say.
     """
 
     batch: Batch | None = None
     data: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    file_limits: FileLimits | None = None
+    file_id: str | None = field(default=None, repr=False)
 
 
 @runtime_checkable

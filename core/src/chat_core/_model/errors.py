@@ -4,6 +4,7 @@
 
     ChatError
     ├── OptionError (ValueError)                an option is wrong; nothing was sent
+    │   ├── FileNotAllowedError                 a file is beyond what the server takes
     │   ├── MissingOptionError                  a mandatory option is missing
     │   └── OptionTypeError (TypeError)         an option has the wrong type
     ├── PluginError                             a plugin cannot be used
@@ -57,6 +58,7 @@ __all__ = [
     "ConnectError",
     "ConnectTimeoutError",
     "ErrorCode",
+    "FileNotAllowedError",
     "InvalidPluginError",
     "LoginRefusedError",
     "MissingOptionError",
@@ -182,6 +184,10 @@ class MissingOptionError(OptionError):
 
 class OptionTypeError(OptionError, TypeError):
     """An option has the wrong type. Nothing was sent."""
+
+
+class FileNotAllowedError(OptionError):
+    """A file is beyond what the server takes: its type, its size, or the number of files. Nothing was sent."""
 
 
 class PluginError(ChatError):

@@ -68,6 +68,7 @@ class Engine:
         self._logger = parts.log
         self._loop = asyncio.get_running_loop()
         self._subscriptions: list[Subscription[Any]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: asyncio.Task[None] | None = None
         self._detaching: asyncio.Task[None] | None = None
         positions = Capability.POSITION in parts.capabilities
@@ -205,6 +206,11 @@ class Engine:
             self._detaching = self._loop.create_task(self._detach(caller), name="chat-core: detach")
         await asyncio.shield(self._detaching)
 
+    def cancel_at_the_end(self, task: asyncio.Task[None]) -> None:
+        """Cancel a task when the session ends or is detached."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def finished(self) -> None:
         """Wait until the end has been dealt with: state cleared, link dropped."""
         if self._finishing is not None and self._finishing is not asyncio.current_task():
@@ -264,6 +270,9 @@ class Engine:
         await self._release()
 
     async def _close_transport(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.flow.stop()
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT):

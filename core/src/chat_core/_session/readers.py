@@ -63,6 +63,15 @@ class Waiting:
         self._place = log.cursor(after=after)
         # Between two waits nobody reads, so the saved position must not wait for this place.
         self._place.close()
+        #: The task that the last wait was for.
+        self._caller: asyncio.Task[object] | None = None
+
+    def finish(self, caller: asyncio.Task[object] | None) -> None:
+        """Say that the task is done with what its last wait returned."""
+        if self._caller is caller:
+            place = self._place.copy()
+            place.finish()
+            place.close()
 
     async def wait_for(
         self,
@@ -72,6 +81,7 @@ class Waiting:
         timeout: float | None,
         after: int | None,
         own: bool,
+        caller: asyncio.Task[object] | None = None,
     ) -> E:
         """Return the next event of a kind for which the predicate holds.
 
@@ -86,7 +96,7 @@ class Waiting:
                 while (event := await cursor.next()) is not None:
                     if isinstance(event, kind) and (own or not event.own) and (predicate is None or predicate(event)):
                         if after is not None or self._place.is_behind(cursor):
-                            self._place = cursor
+                            self._place, self._caller = cursor, caller
                         return event
                     cursor.finish()
         except TimeoutError:

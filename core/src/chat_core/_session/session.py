@@ -23,6 +23,7 @@ from chat_core._model.errors import OptionError, OptionTypeError, RefusedError, 
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session.callbacks import Callbacks
 from chat_core._session.engine import Engine
+from chat_core._session.files import FileCommands
 from chat_core._session.outbox import Resend
 from chat_core._session.parts import ConnectionState, Guarantees, SessionParts
 from chat_core._session.pending import Pending
@@ -36,7 +37,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Event)
 
 
-class Session(Callbacks):
+class Session(FileCommands, Callbacks):
     """One chat. Made by ``start_session`` and ``restore_session``; belongs to one event loop.
 
     Commands return a ``Pending``: await it, or chain ``.done(callback)`` and ``.fail(callback)``. Every command raises
@@ -116,11 +117,12 @@ class Session(Callbacks):
             TimeoutError: none came in time.
             SessionEndedError: the session was over before one came.
         """
+        caller = _current_task()
 
         async def run() -> E:
             if not (isinstance(kind, type) and issubclass(kind, Event)):
                 raise OptionTypeError(f"wait_for needs an event class, such as MessageReceived, not {kind!r}")
-            return await self._waiting.wait_for(kind, predicate, timeout=timeout, after=after, own=own)
+            return await self._waiting.wait_for(kind, predicate, timeout=timeout, after=after, own=own, caller=caller)
 
         return Pending(run, name="wait_for")
 
@@ -270,12 +272,13 @@ class Session(Callbacks):
         Raises:
             StorageError: the state could not be saved.
         """
-        caller = asyncio.current_task()
+        caller = _current_task()
 
         async def run() -> None:
             for cursor in list(self._engine.log.cursors):
                 if cursor.task is caller:
                     cursor.finish()
+            self._waiting.finish(caller)
             await self._engine.saver.flush()
 
         return Pending(run, name="checkpoint")
@@ -349,6 +352,13 @@ async def save_first_state(session: Session) -> None:
         StorageError: it could not be saved.
     """
     await session._engine.saver.flush()  # noqa: SLF001 - the launcher's part of the session, not the user's
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop is running; what is returned will say so
+        return None
 
 
 def _type(value: object) -> str:

@@ -40,6 +40,7 @@ provider = TransportProvider(
             Capability.SET_USER_DATA,
             Capability.NICKNAME,
             Capability.CUSTOM_NOTICE,
+            Capability.FILES,
         }
     ),
     probe=_probe,

@@ -116,11 +116,11 @@ class GmsDialect:
 
     def fetch(self, position: int) -> Mapping[str, Any]:
         """RequestNotifications."""
-        return operations.request_notifications(self._credentials, position)
+        return operations.request_notifications(self.credentials, position)
 
     def command(self, command: Command) -> Mapping[str, Any]:
         """Return the operation of a command."""
-        keys = self._credentials
+        keys = self.credentials
         match command:
             case SendMessageCommand(text=text, type=kind):
                 return operations.send_message(keys, text, kind)
@@ -183,7 +183,8 @@ class GmsDialect:
         self._alias = saved.get("alias")
 
     @property
-    def _credentials(self) -> Credentials:
+    def credentials(self) -> Credentials:
+        """What opens the chat; a dialect that has them offers files."""
         assert self._secure_key is not None, "no chat was opened"
         return Credentials(secure_key=self._secure_key, chat_id=self._chat_id, user_id=self._user_id, alias=self._alias)
 

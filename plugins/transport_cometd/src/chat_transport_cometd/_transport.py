@@ -35,8 +35,12 @@ from chat_core import (
     StateCorruptError,
     TransportContext,
     TypingCommand,
+    UnsupportedCommandError,
+    check_server_url,
 )
-from chat_gms.http import CookieBox
+from chat_gms import ntf
+from chat_gms.http import CookieBox, HttpLink
+from chat_gms.transfer import FileCommand, FileTransfer
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
@@ -72,6 +76,7 @@ class CometdTransport:
         self._dialect: Dialect = options.dialect if options.dialect is not None else GmsDialect(options.service)
         self._cookies = CookieBox()
         self._link: Link | None = None
+        self._files: FileTransfer | None = None
         self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
         self._watchers: list[_Watcher] = []
         self._fetching = asyncio.Lock()
@@ -187,6 +192,8 @@ class CometdTransport:
         link = self._link
         if link is None or self._closed:
             raise NotSentError("the transport is closed")
+        if isinstance(command, FileCommand):
+            return await self._transfer(command)
         data = self._dialect.command(command)
         if isinstance(command, TypingCommand | LeaveCommand):
             await link.publish(data)
@@ -213,6 +220,7 @@ class CometdTransport:
                 return Reply()
         finally:
             self._unwatch(watch)
+            self._end_with(outcome)
         if delivery.error is not None:
             if delivery.passing:
                 raise AmbiguousError(delivery.error.description) from delivery.error
@@ -235,6 +243,9 @@ class CometdTransport:
         if self._closed:
             return
         self._closed = True
+        if self._files is not None:
+            with contextlib.suppress(Exception):
+                await self._files.aclose()
         if self._link is not None:
             if self._orphan:
                 await self._leave_orphan(self._link)
@@ -308,6 +319,29 @@ class CometdTransport:
         makers["long-polling"] = long_polling
         return makers
 
+    async def _transfer(self, command: FileCommand) -> Reply:
+        """Files go beside Bayeux, by HTTP to chat-ntf, with the session's affinity cookie."""
+        keys = getattr(self._dialect, "credentials", None)
+        if keys is None:
+            raise UnsupportedCommandError(
+                f"the dialect {type(self._dialect).__name__} has no files: it lacks 'credentials'; nothing was sent"
+            )
+        if self._files is None:
+            url = files_url(self._url, self._options.files_url)
+            self._files = FileTransfer(
+                url,
+                ntf,
+                link=lambda: HttpLink(
+                    self._options,
+                    cookies=self._cookies,
+                    secure=url.startswith("https:"),
+                    transport=self._options.http_transport,
+                    patient=True,
+                ),
+                learn=lambda _: None,
+            )
+        return await self._files.send(command, keys)
+
     async def _ask(self, position: int, is_answer: Callable[[Delivery], bool]) -> Delivery:
         """Ask for the transcript and wait for the delivery that answers."""
         assert self._link is not None
@@ -325,6 +359,7 @@ class CometdTransport:
             return await answer
         finally:
             self._unwatch(watch)
+            self._end_with(answer)
 
     def _opened(self, delivery: Delivery) -> Opened:
         self._opening = False
@@ -353,9 +388,16 @@ class CometdTransport:
             reported = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
             self._put(Batch(events=(ErrorReported(error=reported),)))
         if delivery.ended is not None and not self._opening:
-            self._end(delivery)
+            # An answer that ends the chat first settles what it answers.
+            if not taken:
+                self._end(delivery)
         elif delivery.error is None and not taken:
             self._put(delivery.batch)
+
+    def _end_with(self, answer: asyncio.Future[Delivery]) -> None:
+        """End the chat if the answer, which has been dealt with, says so."""
+        if answer.done() and not answer.cancelled() and answer.result().ended is not None and not self._opening:
+            self._end(answer.result())
 
     def _end(self, delivery: Delivery) -> None:
         if self._ended is None:
@@ -404,6 +446,25 @@ def _is_own_message(event: Event) -> bool:
     return isinstance(event, MessageReceived) and event.own
 
 
+def files_url(url: str, given: str | None) -> str:
+    """Return where files go: beside ``/genesys/cometd`` there is ``/genesys/2/chat-ntf``.
+
+    Raises:
+        UnsupportedCommandError: nobody said, and the server's address does not tell.
+    """
+    if given is not None:
+        return given
+    scheme, separator, rest = url.partition("://")
+    base, found, _ = rest.rstrip("/").rpartition("/cometd")
+    if not found or not rest.rstrip("/").endswith("/cometd"):
+        raise UnsupportedCommandError(
+            f"where files go cannot be told from {url}: it does not end in /cometd; nothing was sent",
+            advice="give transport_options={'files_url': ...}, the address of the chat-ntf service",
+        )
+    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    return f"{scheme}{separator}{base}/2/chat-ntf"
+
+
 def make_transport(context: TransportContext) -> CometdTransport:
     """Make a transport from its context; the provider's factory.
 
@@ -414,4 +475,10 @@ def make_transport(context: TransportContext) -> CometdTransport:
         raise OptionError("the transport 'cometd' needs server_url, the address of the CometD server")
     if not isinstance(context.options, CometdOptions):
         raise OptionError("the transport 'cometd' was given options that are not its own")
+    if context.options.files_url is not None:
+        check_server_url(
+            context.options.files_url,
+            allow_insecure=context.options.allow_insecure,
+            name="transport_options: files_url",
+        )
     return CometdTransport(context)

@@ -50,6 +50,8 @@ class CometdOptions(ConnectionOptions):
         timesync: offer the time extension.
         max_network_delay: seconds for an answer beyond the time the server holds it.
         max_message_size: bytes of one WebSocket frame or HTTP answer, at most.
+        files_url: the address of GMS's file service; None: ``../2/chat-ntf``, beside ``server_url``. It is checked as
+            ``server_url`` is.
         http_transport: an ``httpx.AsyncBaseTransport`` in place of the network; there is no WebSocket then.
     """  # noqa: D415
 
@@ -59,4 +61,5 @@ class CometdOptions(ConnectionOptions):
     timesync: bool = False
     max_network_delay: float = field(default=10.0, validator=_check_seconds)
     max_message_size: int = field(default=4 * 1024 * 1024, validator=_check_size)
+    files_url: str | None = None
     http_transport: Any = field(default=None, repr=False)

@@ -50,6 +50,7 @@ from chat_gms.forms import encode_form
 from chat_gms.http import Answer, CookieBox, HttpLink, unreachable
 from chat_gms.operations import Credentials
 from chat_gms.rest import Post
+from chat_gms.transfer import FileCommand, FileTransfer
 from chat_gms.verdict import Verdict, judge
 from chat_transport_rest._pace import Pace
 from chat_transport_rest.options import RestOptions
@@ -82,6 +83,7 @@ class RestTransport:
         self._log = context.log
         self._cookies = CookieBox()
         self._http: HttpLink | None = None
+        self._files = FileTransfer(self._url, rest, link=lambda: self._make_link(patient=True), learn=self._learn)
         self._translator = EventTranslator()
         self._chat_id: str | None = None
         self._secure_key: str | None = None
@@ -137,11 +139,11 @@ class RestTransport:
 
     async def send(self, command: Command) -> Reply:
         """Post a command; a message asks for the events so far in the same round trip."""
+        if isinstance(command, FileCommand):
+            return await self._transfer(command)
         post = self._post_of(command)
         envelope = await self._ask(post)
-        if self._pace is not None:
-            self._pace.happened(self._now())
-        self._soon.set()
+        self._wake()
         if isinstance(command, SendMessageCommand):
             return Reply(batch=self._take(envelope))
         self._take(envelope)
@@ -174,9 +176,10 @@ class RestTransport:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.gather(self._poller, return_exceptions=True)
-        if self._http is not None:
-            with contextlib.suppress(Exception):
-                await self._http.aclose()
+        for link in (self._files, self._http):
+            if link is not None:
+                with contextlib.suppress(Exception):
+                    await link.aclose()
         self._queue.put_nowait(None)
 
     # The poller: one at a time, the next one after the answer
@@ -198,7 +201,9 @@ class RestTransport:
                 pause = backoff.failed(self._now())
             except TransportError as error:
                 passing_since = passing_since or self._now()
-                quiet = isinstance(error, _PassingError) or (isinstance(error, NotSentError) and error.retry_after)
+                quiet = isinstance(error, _PassingError) or (
+                    isinstance(error, NotSentError) and error.retry_after is not None
+                )
                 if not quiet or self._now() - passing_since > PATIENCE:
                     self._set_down(error.description)
                 pause = backoff.failed(self._now(), retry_after=getattr(error, "retry_after", None))
@@ -220,6 +225,12 @@ class RestTransport:
             async with asyncio.timeout(pause):
                 await self._soon.wait()
                 await asyncio.sleep(min(pause, self._options.poll_quick))
+
+    def _wake(self) -> None:
+        """Poll at the quick pace: something has happened."""
+        if self._pace is not None:
+            self._pace.happened(self._now())
+        self._soon.set()
 
     def _set_down(self, reason: str) -> None:
         if not self._down:
@@ -312,6 +323,13 @@ class RestTransport:
                     f"the transport 'rest' has no operation for {type(command).__name__}; nothing was sent"
                 )
 
+    async def _transfer(self, command: FileCommand) -> Reply:
+        if self._closed:
+            raise NotSentError("the transport is closed")
+        reply = await self._files.send(command, self._keys)
+        self._wake()  # a file that was sent or deleted is an event
+        return reply
+
     # What an answer brings
 
     def _opened(self, envelope: Envelope) -> Opened:
@@ -360,14 +378,18 @@ class RestTransport:
         if self._closed:
             raise NotSentError("the transport is closed")
         if self._http is None:
-            self._http = HttpLink(
-                self._options,
-                cookies=self._cookies,
-                secure=urlsplit(self._url).scheme == "https",
-                transport=self._options.http_transport,
-                max_answer=self._options.max_answer_size,
-            )
+            self._http = self._make_link()
         return self._http
+
+    def _make_link(self, *, patient: bool = False) -> HttpLink:
+        return HttpLink(
+            self._options,
+            cookies=self._cookies,
+            secure=urlsplit(self._url).scheme == "https",
+            transport=self._options.http_transport,
+            max_answer=self._options.max_answer_size,
+            patient=patient,
+        )
 
     @staticmethod
     def _now() -> float:

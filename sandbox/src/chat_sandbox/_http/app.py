@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chat_sandbox._bayeux.server import COOKIE, Exchange, Message
 from chat_sandbox._http.cometd import CometdView
+from chat_sandbox._http.files import FileView
 from chat_sandbox._http.rest import RestView
 from chat_sandbox.faults import Faults
 
@@ -22,11 +23,12 @@ __all__ = ["COMETD_PATH", "REST_PATH", "make_app"]
 
 COMETD_PATH: Final = "/genesys/cometd"
 REST_PATH: Final = "/genesys/2/chat"
+NTF_PATH: Final = "/genesys/2/chat-ntf"
 #: Bytes of one request, at most.
 MAX_REQUEST: Final = 1024 * 1024
 
 
-def make_app(view: CometdView, rest: RestView, faults: Faults, *, abort: Any) -> Starlette:
+def make_app(view: CometdView, rest: RestView, files: FileView, faults: Faults, *, abort: Any) -> Starlette:
     """Return the application. ``abort(scope)`` breaks the connection of a request."""
     carriers = _Carriers(view, faults, abort)
     return Starlette(
@@ -36,6 +38,11 @@ def make_app(view: CometdView, rest: RestView, faults: Faults, *, abort: Any) ->
             WebSocketRoute(COMETD_PATH, carriers.websocket),
             Route(REST_PATH + "/{service}", rest.create, methods=["POST"]),
             Route(REST_PATH + "/{service}/", rest.create, methods=["POST"]),
+            Route(NTF_PATH, files.beside_cometd, methods=["POST"]),
+            Route(REST_PATH + "/{service}/{chat}/file", files.upload, methods=["POST"]),
+            Route(REST_PATH + "/{service}/{chat}/file/limits", files.limits, methods=["POST"]),
+            Route(REST_PATH + "/{service}/{chat}/file/{file}/download", files.download, methods=["POST"]),
+            Route(REST_PATH + "/{service}/{chat}/file/{file}/delete", files.delete, methods=["POST"]),
             Route(REST_PATH + "/{service}/{chat}/{operation}", rest.operate, methods=["POST"]),
         ]
     )

@@ -64,10 +64,13 @@ class CometdView:
         if operation == Operation.REQUEST_CHAT and self._faults.refuse_chat is not None:
             self._send(session, channel, refusal(*self._faults.refuse_chat))
             return None
-        if (refused := self._faults.refusal_of(operation)) is not None:
-            self._send(session, channel, refusal(*refused))
+        chat = self._backend.find(data.get("secureKey"))
+        if (refused := self._faults.take("refuse", operation, chat)) is not None:
+            self._send(session, channel, refused)
             return None
-        lost = self._faults.takes_answer(operation)
+        if operation == Operation.REQUEST_NOTIFICATIONS and (early := self._faults.take("overlap", operation, chat)):
+            data = {**data, "transcriptPosition": max(1, int(data.get("transcriptPosition") or 1) - early)}
+        lost = self._faults.take("lose answer", operation, chat)
         if lost:
             # Whoever asked hears nothing of it: not the reply, not the events.
             self._attached.pop(session, None)
@@ -78,14 +81,25 @@ class CometdView:
         if lost:
             return ""
         if result.answer is not None:
-            self._send(session, channel, result.answer)
+            self._send(session, channel, result.answer, operation, result.chat)
         return None
 
     def _on_event(self, chat: Chat, event: GmsEvent) -> None:
         for session, chats in list(self._attached.items()):
-            if chat in chats and not self._faults.takes_push():
-                self._send(session, chats[chat], chat.envelope([event]))
+            if chat in chats and not self._faults.take("drop push", None, chat):
+                self._send(session, chats[chat], chat.envelope([event]), None, chat)
 
-    def _send(self, session: ServerSession, channel: str, envelope: Envelope) -> None:
+    def has_cookie(self, cookie: str | None) -> bool:
+        """Say whether a session has that affinity cookie."""
+        return cookie is not None and any(session.cookie == cookie for session in self.bayeux.sessions.values())
+
+    def _send(
+        self,
+        session: ServerSession,
+        channel: str,
+        envelope: Envelope,
+        operation: object = None,
+        chat: Chat | None = None,
+    ) -> None:
         if session.id in self.bayeux.sessions:
-            self.bayeux.deliver(session, channel, encode_envelope(envelope))
+            self.bayeux.deliver(session, channel, self._faults.mangle(encode_envelope(envelope), operation, chat))
