@@ -166,7 +166,7 @@ class Sandbox:
 
     async def _look_around(self) -> None:
         times = self._backend.times
-        pause = min(times.removal, times.idle_alert, times.idle_close, 4.0) / 4
+        pause = min(times.removal, times.idle_alert, times.idle_close) / 4
         while True:
             await asyncio.sleep(pause)
             self._backend.look_around()

@@ -12,10 +12,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from chat_core._cli.lines import After, Lines
 from chat_core._cli.terminal import visible
 from chat_core._launch.launchers import Options
-from chat_core._model.errors import ChatError, OptionError
-from chat_core._model.events import Event, ParticipantTyping, SessionEnded
+from chat_core._model.errors import OptionError
+from chat_core._model.events import Event, FileUploaded, ParticipantTyping, SessionEnded
 from chat_core._session.session import Session
 
 __all__ = ["add_common_arguments", "converse", "options_from", "read_data"]
@@ -80,7 +81,7 @@ def read_data(pairs: list[str], file: str | None) -> dict[str, Any]:
 
 
 async def converse(session: Session) -> int:
-    """Show what happens and send what is typed, line by line.
+    """Show what happens and carry out what is typed, line by line; ``/help`` lists the commands.
 
     The end of the input, ``/leave`` and Ctrl-D leave the chat; ``/detach`` and Ctrl-C give it up so that
     ``chat-core restore`` takes it up again.
@@ -90,9 +91,9 @@ async def converse(session: Session) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         with contextlib.suppress(NotImplementedError, AttributeError):  # where the system or the loop has no such thing
             loop.add_signal_handler(getattr(signal, name), detach.set)
-    lines = _read_lines(loop)
-    show = asyncio.create_task(_show(session))
-    type_ = asyncio.create_task(_type(session, lines, detach))
+    lines = Lines(session, _say)
+    show = asyncio.create_task(_show(session, lines))
+    type_ = asyncio.create_task(_type(lines, _read_lines(loop), detach))
     stop = asyncio.create_task(detach.wait())
     await asyncio.wait({show, type_, stop}, return_when=asyncio.FIRST_COMPLETED)
     if session.ended is None:
@@ -109,27 +110,19 @@ async def converse(session: Session) -> int:
     return 1 if end is not None and end.error is not None else 0
 
 
-async def _show(session: Session) -> None:
+async def _show(session: Session, lines: Lines) -> None:
     async for event in session.events():
         if not isinstance(event, ParticipantTyping):
-            _say(_line(event))
+            _say(_line(event, lines))
 
 
-async def _type(session: Session, lines: asyncio.Queue[str | None], detach: asyncio.Event) -> None:
-    while (line := await lines.get()) is not None:
-        text = line.rstrip("\n")
-        if text == "/detach":
+async def _type(lines: Lines, typed: asyncio.Queue[str | None], detach: asyncio.Event) -> None:
+    while (line := await typed.get()) is not None:
+        after = await lines.take(line.rstrip("\n"))
+        if after is After.DETACH:
             detach.set()
+        if after is not After.GO_ON:
             return
-        if text == "/leave":
-            return
-        if text.startswith("/"):
-            _say("commands: /leave, /detach; a line that begins with a blank is sent as it is")
-        elif text:
-            try:
-                await session.send_message(text)
-            except ChatError as error:
-                _say(f"! not sent: {error}")
 
 
 def _read_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str | None]:
@@ -150,8 +143,10 @@ def _read_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str | None]:
     return lines
 
 
-def _line(event: Event) -> str:
+def _line(event: Event, lines: Lines) -> str:
     text = str(event)
+    if isinstance(event, FileUploaded) and not event.own:
+        text += f" ({lines.offer(event)})"
     if isinstance(event, SessionEnded) and event.error is not None:
         text += f": {event.error.code} {event.error.description}"
     return ("(earlier) " if event.restored else "") + text

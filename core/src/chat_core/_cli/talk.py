@@ -1,6 +1,7 @@
 """Start a chat with a server and talk: each line is a message, the end of the input leaves.
 
-/leave leaves, /detach (or Ctrl-C) gives the chat up so that 'chat-core restore' takes it up again.
+/help lists the commands that can be typed in between: /file, /save, /url, /nick, /typing, /leave, and /detach (or
+Ctrl-C), which gives the chat up so that 'chat-core restore' takes it up again.
 """
 
 from __future__ import annotations
