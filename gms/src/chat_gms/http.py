@@ -1,8 +1,9 @@
 """The one place that sets up HTTP, for both transports. Needs the extra ``chat-gms[http]``.
 
 httpx is the declared dependency; httpx2, its maintained continuation with the same API, is taken where it is installed.
-One client per session (many sessions on one client starve each other in its pool), one TLS context per process and
-certificate file, no redirects, no proxy from the environment, bounded answers, cookies kept by us.
+One connection pool per session (the cost of httpx's grows with the square of the sessions that share one), one TLS
+context per process and certificate file, no redirects, no proxy from the environment, bounded answers, cookies kept by
+us.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import importlib
 import logging
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -33,6 +34,10 @@ MAX_COOKIES: Final = 50
 MAX_COOKIE_LENGTH: Final = 4096
 #: Seconds of a server's ``Retry-After`` that are believed, at most.
 LONGEST_WAIT: Final = 3600.0
+#: Parsed addresses kept.
+MAX_ADDRESSES: Final = 64
+#: Headers of every request; no compression, so that sizes are what they seem (RP-11).
+_HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "chat-core"}
 #: Bytes of one answer after decompression, at most.
 MAX_ANSWER: Final = 16 * 1024 * 1024
 
@@ -179,22 +184,21 @@ class HttpLink:
         self._connect_timeout = options.connect_timeout
         _tame_loggers()
         library = self._library
+        self._closed = False
+        self._urls: dict[str, Any] = {}
         try:
-            self._client = library.AsyncClient(
+            self._headers = library.Headers({**_HEADERS, **_basic(options.auth), **options.headers})
+            # The library's client would add redirects, a cookie jar, proxies from the environment and a third of the
+            # cost of a request to this; none of the first three is wanted here.
+            self._transport = transport or library.AsyncHTTPTransport(
                 verify=tls_context(options) if secure else False,
-                headers={"accept-encoding": "identity", **options.headers},
-                auth=options.auth,
                 proxy=options.proxy,
-                transport=transport,
                 trust_env=False,
-                follow_redirects=False,
                 # One connection is held by a poll, one sends; a third spares a wait after an abandoned one.
                 limits=library.Limits(max_connections=4, max_keepalive_connections=4, keepalive_expiry=60.0),
             )
-        except (ValueError, library.InvalidURL) as error:
+        except (ValueError, TypeError, library.InvalidURL) as error:
             raise OptionError(f"transport_options cannot be used: {error}", advice="check proxy and headers") from error
-        # The library's own jar stays empty; ours is shared with the WebSocket carrier and saved.
-        self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     async def post(
         self,
@@ -272,17 +276,31 @@ class HttpLink:
         self, url: str, content: bytes | AsyncIterable[bytes], content_type: str, timeout: float, length: int | None
     ) -> AsyncIterator[Any]:
         library = self._library
-        headers = {"content-type": content_type}
+        if self._closed:
+            raise NotSentError("the session is closing")
+        headers = self._headers.copy()
+        headers["content-type"] = content_type
         if length is not None:
             headers["content-length"] = str(length)
         if self._cookies:
             headers["cookie"] = self._cookies.header
-        timeouts = library.Timeout(timeout, connect=self._connect_timeout, pool=self._pool_timeout)
+        timeouts = {
+            "connect": self._connect_timeout,
+            "pool": self._pool_timeout,
+            **dict.fromkeys(("read", "write"), timeout),
+        }
         try:
-            async with self._client.stream("POST", url, content=content, headers=headers, timeout=timeouts) as response:
+            request = library.Request(
+                "POST", self._parsed(url), headers=headers, content=content, extensions={"timeout": timeouts}
+            )
+            response = await self._transport.handle_async_request(request)
+            response.request = request
+            try:
                 for value in response.headers.get_list("set-cookie"):
                     self._cookies.take(value)
                 yield response
+            finally:
+                await response.aclose()
         except (library.ConnectError, library.ConnectTimeout, library.PoolTimeout, library.ProxyError) as error:
             raise NotSentError(_words(error)) from error
         except (library.UnsupportedProtocol, library.InvalidURL) as error:
@@ -290,9 +308,18 @@ class HttpLink:
         except (library.HTTPError, library.StreamError) as error:
             raise AmbiguousError(_words(error)) from error
         except RuntimeError as error:
-            if not self._client.is_closed:
+            if not self._closed:
                 raise  # a caller's own
             raise NotSentError("the session is closing") from error
+
+    def _parsed(self, url: str) -> Any:
+        """Return an address as the library reads it; a session posts to a few of them all the time."""
+        parsed = self._urls.get(url)
+        if parsed is None:
+            if len(self._urls) > MAX_ADDRESSES:
+                self._urls.clear()  # each file has an address of its own
+            parsed = self._urls[url] = self._library.URL(url)
+        return parsed
 
     @staticmethod
     def _checked(answer: Answer) -> Answer:
@@ -302,7 +329,16 @@ class HttpLink:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        self._closed = True
+        await self._transport.aclose()
+
+
+def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
+    """Return the header of HTTP basic authentication (RFC 7617)."""
+    if auth is None:
+        return {}
+    user, password = auth
+    return {"authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")}
 
 
 def _words(error: Exception) -> str:

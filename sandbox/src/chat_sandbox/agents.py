@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from chat_gms import EventType, GmsEvent, GmsParty, PartyType
-from chat_sandbox._backend.chats import Backend, Chat
+from chat_sandbox._backend.chats import Chat
 from chat_sandbox._backend.files import StoredFile
 
 __all__ = ["Agent", "AgentFunction", "Join", "Leave", "Pause", "Say", "Step", "Type", "WaitFor", "echo", "scripted"]
@@ -24,13 +24,12 @@ class Agent:
         chat: the server's side of the chat: ``id``, ``texts``, ``user_data``, ``subject``, ``ended``, ``events``.
     """
 
-    def __init__(self, chat: Chat, backend: Backend) -> None:
+    def __init__(self, chat: Chat) -> None:
         self.chat = chat
-        self._backend = backend
         self._party: GmsParty | None = None
         self._seen = 0
         self._changed = asyncio.Event()
-        backend.listen(self._on_event)
+        chat.listeners.append(self._on_event)
 
     async def join(self, name: str = "Agent", *, supervisor: bool = False) -> None:
         """Join the conversation."""
@@ -115,9 +114,8 @@ class Agent:
         return self._party
 
     def _on_event(self, chat: Chat, event: GmsEvent) -> None:
-        del event
-        if chat is self.chat:
-            self._changed.set()
+        del chat, event
+        self._changed.set()
 
 
 def _is_visitor(event: GmsEvent) -> bool:

@@ -178,7 +178,7 @@ class Sandbox:
     def _on_event(self, chat: Chat, event: GmsEvent) -> None:
         if event.index != 1 or event.type != EventType.PARTICIPANT_JOINED:
             return
-        agent = Agent(chat, self._backend)
+        agent = Agent(chat)
         if self._agent is None:
             self._new.put_nowait(agent)
             return

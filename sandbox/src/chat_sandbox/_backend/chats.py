@@ -65,6 +65,7 @@ class Chat:
         polled: whether the visitor is heard of by its requests alone (REST), and so is removed when it is silent.
         removed: whether it was.
         files: what was put into it.
+        listeners: called back for each event, after it is in the log.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Chat:
         self._parties = 0
         self.visitor = self.new_party(nickname, PartyType.CLIENT)
         self.files = Files(self, backend.file_policy)
+        self.listeners: list[Listener] = []
 
     def __repr__(self) -> str:
         return f"<Chat {self.id}: {len(self.events)} events{', ended' if self.ended else ''}>"
@@ -214,6 +216,7 @@ class Backend:
         self.max_message_length = max_message_length
         self.chats: list[Chat] = []
         self._by_key: dict[str, Chat] = {}
+        self._by_id: dict[str, Chat] = {}
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -226,14 +229,14 @@ class Backend:
 
     def tell(self, chat: Chat, event: GmsEvent) -> None:
         """Tell every listener."""
-        for listener in list(self._listeners):
+        for listener in [*self._listeners, *chat.listeners]:
             listener(chat, event)
 
     def open(self, *, service: str, nickname: str, subject: str | None, user_data: Mapping[str, Any]) -> Chat:
         """Open a chat. Its ParticipantJoined is told by ``admit``, once whoever asked is listening."""
         chat = Chat(service=service, nickname=nickname, subject=subject, user_data=user_data, backend=self)
         self.chats.append(chat)
-        self._by_key[chat.secure_key] = chat
+        self._by_key[chat.secure_key] = self._by_id[chat.id] = chat
         return chat
 
     def find(self, secure_key: object) -> Chat | None:
@@ -246,7 +249,7 @@ class Backend:
 
     def by_id(self, chat_id: str | None) -> Chat | None:
         """Return the chat of that name."""
-        return next((chat for chat in self.chats if chat.id == chat_id), None)
+        return None if chat_id is None else self._by_id.get(chat_id)
 
     def look_around(self) -> None:
         """Remove who is silent, warn of idle chats and close them. Called every now and then."""
@@ -272,7 +275,7 @@ class Backend:
     def forget(self, chat: Chat) -> None:
         """Remove a chat as if it had never been."""
         self.chats.remove(chat)
-        del self._by_key[chat.secure_key]
+        del self._by_key[chat.secure_key], self._by_id[chat.id]
 
 
 def refusal(code: int, advice: str, *, chat_ended: bool = False, chat: Chat | None = None) -> Envelope:

@@ -21,7 +21,8 @@ class CometdView:
     def __init__(self, backend: Backend, faults: Faults, *, timings: Timings, ack: bool) -> None:
         self._backend = backend
         self._faults = faults
-        self._attached: dict[ServerSession, dict[Chat, str]] = {}
+        #: Who wants a chat's events, on which channel.
+        self._attached: dict[Chat, dict[ServerSession, str]] = {}
         self.bayeux = BayeuxServer(
             clock=backend.clock,
             on_publish=self._on_publish,
@@ -49,7 +50,13 @@ class CometdView:
             self.bayeux.remove(session)
 
     def _on_gone(self, session: ServerSession) -> None:
-        self._attached.pop(session, None)
+        self._detach(session)
+
+    def _detach(self, session: ServerSession) -> None:
+        for chat in [chat for chat, sessions in self._attached.items() if session in sessions]:
+            del self._attached[chat][session]
+            if not self._attached[chat]:
+                del self._attached[chat]
 
     def _on_publish(self, session: ServerSession, message: Message) -> str | None:
         """Perform an operation. Returns why it is refused, None when it is not, and "" for no reply at all."""
@@ -73,10 +80,10 @@ class CometdView:
         lost = self._faults.take("lose answer", operation, chat)
         if lost:
             # Whoever asked hears nothing of it: not the reply, not the events.
-            self._attached.pop(session, None)
+            self._detach(session)
             self.to_break.add(session)
         result = perform(
-            self._backend, service, data, lambda chat: self._attached.setdefault(session, {}).__setitem__(chat, channel)
+            self._backend, service, data, lambda chat: self._attached.setdefault(chat, {}).__setitem__(session, channel)
         )
         if lost:
             return ""
@@ -85,9 +92,9 @@ class CometdView:
         return None
 
     def _on_event(self, chat: Chat, event: GmsEvent) -> None:
-        for session, chats in list(self._attached.items()):
-            if chat in chats and not self._faults.take("drop push", None, chat):
-                self._send(session, chats[chat], chat.envelope([event]), None, chat)
+        for session, channel in list(self._attached.get(chat, {}).items()):
+            if not self._faults.take("drop push", None, chat):
+                self._send(session, channel, chat.envelope([event]), None, chat)
 
     def has_cookie(self, cookie: str | None) -> bool:
         """Say whether a session has that affinity cookie."""

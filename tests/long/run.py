@@ -1,0 +1,69 @@
+"""Runs that take too long for CI: ``python tests/long/run.py NAME [--seed N]``, at most 60 minutes each.
+
+Each writes date, commit, seed and counts to ``docs/measured/NAME.json``, which the docs print, and fails if anything
+was not as promised.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import datetime as dt
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support import load  # noqa: E402 - found through the line above
+
+MINUTES = 60
+
+#: Name, what it does, and the function that is given a seed and returns counts.
+RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
+    "rest-sessions": (
+        "1,000 REST sessions in one process for five minutes",
+        lambda seed: load.rest_sessions(1000, 300.0, seed=seed),
+    ),
+}
+
+
+def main() -> int:
+    """Run one and write what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=RUNS, help="; ".join(f"{name}: {what}" for name, (what, _) in RUNS.items()))
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    what, run = RUNS[given.name]
+    began = dt.datetime.now(dt.UTC)
+
+    async def bounded() -> dict[str, Any]:
+        async with asyncio.timeout(MINUTES * 60):
+            return await run(given.seed)
+
+    counts = asyncio.run(bounded())
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    report = {
+        "what": what,
+        "date": began.date().isoformat(),
+        "minutes": round((dt.datetime.now(dt.UTC) - began).total_seconds() / 60, 1),
+        "commit": commit,
+        "python": platform.python_version(),
+        "seed": given.seed,
+        "counts": counts,
+    }
+    place = ROOT / "docs" / "measured" / f"{given.name}.json"
+    place.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    print(json.dumps(report, indent=2))  # noqa: T201 - this is a command
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
