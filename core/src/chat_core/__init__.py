@@ -13,13 +13,14 @@ __version__ = "0.1.0"
 
 #: Where each public name lives.
 _HOMES = {
+    "chat_core._contracts.connection": "ConnectionOptions",
     "chat_core._contracts.logger": "Log LoggerContext",
     "chat_core._contracts.providers": (
         "Capability Kind LoggerProvider ProbeStep Provider StorageProvider TransportProvider"
     ),
     "chat_core._contracts.storage": "OwnedStorage StateStorage StorageContext",
     "chat_core._contracts.transport": (
-        "Batch Command ConnectionOptions CustomNoticeCommand DeleteFileCommand DeleteUserDataCommand "
+        "Batch Command CustomNoticeCommand DeleteFileCommand DeleteUserDataCommand "
         "DownloadFileCommand Ended FileLimitsCommand GetUserDataCommand LeaveCommand LinkDown LinkUp "
         "NicknameCommand Opened Reply SendFileCommand SendMessageCommand StartRequest Transport "
         "TransportContext TypingCommand UserDataCommand"

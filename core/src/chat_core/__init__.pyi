@@ -1,5 +1,6 @@
 from typing import Final
 
+from chat_core._contracts.connection import ConnectionOptions as ConnectionOptions
 from chat_core._contracts.logger import Log as Log
 from chat_core._contracts.logger import LoggerContext as LoggerContext
 from chat_core._contracts.providers import Capability as Capability
@@ -14,7 +15,6 @@ from chat_core._contracts.storage import StateStorage as StateStorage
 from chat_core._contracts.storage import StorageContext as StorageContext
 from chat_core._contracts.transport import Batch as Batch
 from chat_core._contracts.transport import Command as Command
-from chat_core._contracts.transport import ConnectionOptions as ConnectionOptions
 from chat_core._contracts.transport import CustomNoticeCommand as CustomNoticeCommand
 from chat_core._contracts.transport import DeleteFileCommand as DeleteFileCommand
 from chat_core._contracts.transport import DeleteUserDataCommand as DeleteUserDataCommand

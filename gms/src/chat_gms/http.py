@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from chat_core._contracts.transport import ConnectionOptions
+from chat_core._contracts.connection import ConnectionOptions
 from chat_core._model.errors import AmbiguousError, ConnectError, NotSentError, OptionError, ProtocolError
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "CookieBox", "HttpLink", "retry_after", "tls_context"]
+__all__ = ["Answer", "CookieBox", "HttpLink", "basic_auth", "retry_after", "tls_context", "unreachable"]
 
 #: Cookies kept for one server, and the length of one, at most (RP-11).
 MAX_COOKIES: Final = 50
@@ -187,7 +187,7 @@ class HttpLink:
         self._closed = False
         self._urls: dict[str, Any] = {}
         try:
-            self._headers = library.Headers({**_HEADERS, **_basic(options.auth), **options.headers})
+            self._headers = library.Headers({**_HEADERS, **basic_auth(options.auth), **options.headers})
             # The library's client would add redirects, a cookie jar, proxies from the environment and a third of the
             # cost of a request to this; none of the first three is wanted here.
             self._transport = transport or library.AsyncHTTPTransport(
@@ -333,7 +333,7 @@ class HttpLink:
         await self._transport.aclose()
 
 
-def _basic(auth: tuple[str, str] | None) -> dict[str, str]:
+def basic_auth(auth: tuple[str, str] | None) -> dict[str, str]:
     """Return the header of HTTP basic authentication (RFC 7617)."""
     if auth is None:
         return {}

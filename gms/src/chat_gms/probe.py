@@ -6,8 +6,8 @@ import asyncio
 import time
 from urllib.parse import urlsplit
 
+from chat_core._contracts.connection import ConnectionOptions
 from chat_core._contracts.providers import ProbeStep
-from chat_core._contracts.transport import ConnectionOptions
 from chat_gms.http import tls_context
 
 __all__ = ["try_connection"]

@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    import ssl
-
     from chat_core._contracts.logger import Log
     from chat_core._model.events import EndReason, ErrorInfo, Event
     from chat_core._model.files import FileLimits
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "Command",
-    "ConnectionOptions",
     "CustomNoticeCommand",
     "DeleteFileCommand",
     "DeleteUserDataCommand",
@@ -48,33 +45,6 @@ __all__ = [
 ]
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-
-@frozen(kw_only=True)
-class ConnectionOptions:
-    """The ``transport_options`` that every transport of chat-core understands.
-
-    A transport's own options class derives from this one; the core checks ``server_url`` against ``allow_insecure``.
-
-    Attributes:
-        allow_insecure: permit ``http``/``ws`` to hosts other than loopback.
-        ssl_context: an ``ssl.SSLContext`` of your own, in place of the shared default one.
-        ca_file: path of a PEM file with the certificates of a private authority.
-        proxy: address of an HTTP proxy.
-        headers: header lines sent with each request.
-        auth: user name and password for HTTP basic authentication.
-        connect_timeout: seconds for one connection to be made.
-        start_timeout: seconds for a start or restore to succeed or fail.
-    """
-
-    allow_insecure: bool = False
-    ssl_context: ssl.SSLContext | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    proxy: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default=_NOTHING, repr=False)
-    auth: tuple[str, str] | None = field(default=None, repr=False)
-    connect_timeout: float = 10.0
-    start_timeout: float = 30.0
 
 
 @frozen(kw_only=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from chat_core._contracts.connection import ConnectionOptions
 from chat_core._contracts.logger import Log, LoggerContext
 from chat_core._contracts.providers import Kind
 from chat_core._contracts.storage import StorageContext
 from chat_core._contracts.transport import (
-    ConnectionOptions,
     LeaveCommand,
     Opened,
     StartRequest,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import ssl
@@ -15,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 
 from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
-from chat_gms.http import CookieBox, retry_after, tls_context
+from chat_gms.http import CookieBox, basic_auth, retry_after, tls_context
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
 
@@ -53,12 +52,9 @@ class WebSocket:
             CarrierUnavailableError: no connection, or the server (or something before it) refused the upgrade.
         """
         options = self._options
-        headers = dict(options.headers)
+        headers = {**basic_auth(options.auth), **options.headers}
         if self._cookies:
             headers["Cookie"] = self._cookies.header
-        if options.auth is not None:
-            token = base64.b64encode(":".join(options.auth).encode()).decode("ascii")
-            headers["Authorization"] = f"Basic {token}"
         try:
             self._socket = await _Connect(
                 self._url,
