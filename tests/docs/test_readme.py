@@ -18,11 +18,16 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
-def test_the_session_in_the_readme_prints_what_the_readme_shows():
-    """The ten lines run as they stand, and their output is the one beside them."""
-    readme = ROOT / "README.md"
-    (program,) = blocks(readme, "python")
-    (output,) = blocks(readme, "text")
+RUN = "<!-- run: tests/docs/test_readme.py executes this and compares the output -->"
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if RUN in page.read_text("utf-8")], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_a_program_on_a_page_prints_what_the_page_shows(page: Path):
+    """It runs as it stands, and its output is the one beside it."""
+    (program,) = blocks(page, "python")
+    (output,) = blocks(page, "text")
     result = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout == output
@@ -65,6 +70,34 @@ def test_the_table_of_options_is_complete():
     text = (ROOT / "docs" / "launching.md").read_text("utf-8")
     for name in Options.__annotations__:
         assert f"`{name}`" in text, name
+
+
+def test_every_fault_and_figure_of_the_sandbox_stands_on_its_page():
+    """And each method of the agent."""
+    from attrs import fields
+
+    from chat_sandbox import Agent, ChatTimes, Faults, FilePolicy
+
+    text = (ROOT / "docs" / "testing.md").read_text("utf-8")
+    servers_own = {"drop", "forget", "close_port", "open_port", "take", "mangle", "pass_through", "stalled"}
+    names = {name for name in {**vars(Faults()), **vars(Faults)} if not name.startswith("_")} - servers_own
+    names |= {one.name for kind in (ChatTimes, FilePolicy) for one in fields(kind)}
+    names |= {name for name in vars(Agent) if not name.startswith("_")}
+    assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+@pytest.mark.parametrize("name", ["cometd", "rest"])
+def test_every_option_of_a_transport_stands_in_its_readme(name: str):
+    """Those that all transports share, and its own."""
+    from attrs import fields
+
+    from chat_core import Kind
+    from chat_core._plugins.registry import registry
+
+    provider, _ = registry().providers(Kind.TRANSPORT)[name]
+    text = (ROOT / "plugins" / f"transport_{name}" / "README.md").read_text("utf-8")
+    for option in fields(provider.options):
+        assert option.name in text, option.name
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
