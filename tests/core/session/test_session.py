@@ -102,6 +102,7 @@ def test_the_state_holds_what_a_restore_needs_and_no_more():
         "link": {"key": "secret-key"},
         "delivered": 1,
         "websockets_disabled": False,
+        "outbox": [],
     }
 
 

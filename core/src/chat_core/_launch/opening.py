@@ -116,6 +116,7 @@ class _Prepared:
                 log=self.log,
                 on_exit=_on_exit(options.on_exit),
                 delivered=0 if state is None else state.delivered,
+                outbox=() if state is None else state.outbox,
             ),
             opened,
         )

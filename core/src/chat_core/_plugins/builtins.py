@@ -46,7 +46,7 @@ def chat_storages() -> list[StorageProvider]:
             summary="a file per profile in the user's state directory, mode 0600",
             factory=_file,
             options=FileOptions,
-            capabilities=frozenset({Capability.PERSISTENT, Capability.OWNERSHIP, Capability.ATOMIC}),
+            capabilities=frozenset({Capability.PERSISTENT, Capability.OUTBOX, Capability.OWNERSHIP, Capability.ATOMIC}),
         ),
         StorageProvider(
             name="memory",

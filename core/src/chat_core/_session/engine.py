@@ -15,6 +15,7 @@ from chat_core._model.events import (
     ContinuityLost,
     EndReason,
     ErrorInfo,
+    ErrorReported,
     Event,
     Interrupted,
     LossReason,
@@ -72,6 +73,7 @@ class Engine:
         self._finishing: asyncio.Task[None] | None = None
         self._detaching: asyncio.Task[None] | None = None
         positions = Capability.POSITION in parts.capabilities
+        self._keeps_outbox = parts.guarantees.outbox_is_saved
         self.saver = Saver(write=parts.write, snapshot=self._snapshot, log=parts.log)
         self.log = EventLog(refetch=self._refetch if positions else None, progress=self.saver.touch)
         self.log.begin(parts.delivered)
@@ -92,8 +94,13 @@ class Engine:
             can_read_back=positions,
             log=parts.log,
             limits=parts.outbox_limits,
+            touch=self.saver.touch if self._keeps_outbox else lambda: None,
+            save=self.saver.flush if self._keeps_outbox else None,
+            report=self._report,
         )
+        self.outbox.adopt(parts.outbox)
         self.flow.begin(opened)
+        self.outbox.resume()
 
     @property
     def connection_state(self) -> ConnectionState:
@@ -163,7 +170,14 @@ class Engine:
             link=self.transport.saved(),
             delivered=self.log.delivered,
             websockets_disabled=self.parts.websockets_disabled,
+            outbox=self.outbox.snapshot() if self._keeps_outbox else (),
         ).to_mapping()
+
+    def _report(self, error: ChatError) -> None:
+        """Tell the readers of a message of an earlier process that failed: nobody waits for its receipt."""
+        info = ErrorInfo(code=error.code, description=f"a message of an earlier process failed: {error.description}")
+        self._logger.warning(info.description)
+        self.flow.report(ErrorReported(error=info))
 
     async def _refetch(self, above: int, below: int) -> tuple[Event, ...] | None:
         """Bring evicted events back for a late reader."""

@@ -95,6 +95,11 @@ class Flow:
         """Announce the end without waiting for anything."""
         self._take(self._machine.end_now(reason, error, self._loop.time()))
 
+    def report(self, event: Event) -> None:
+        """Put an event of the session's own into the log; nothing follows the end."""
+        if not self._machine.finished:
+            self._take([event])
+
     async def changed(self) -> None:
         """Wait until the machine was told something."""
         if self._stopped:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, Literal, TypeAlias
 
 from attrs import define, frozen
@@ -12,15 +14,18 @@ from attrs import define, frozen
 from chat_core._contracts.logger import Log
 from chat_core._contracts.transport import Reply, SendMessageCommand
 from chat_core._model.errors import (
+    AmbiguousError,
     ChatError,
     NotSentError,
     RefusedError,
     SessionEndedError,
+    StorageError,
     TransportError,
 )
 from chat_core._model.events import Event, MessageReceived
 from chat_core._session.flow import Flow
 from chat_core._session.receipts import Receipt, ReceiptState
+from chat_core._session.state import SavedMessage, Stage
 
 __all__ = ["Outbox", "OutboxLimits", "Resend"]
 
@@ -56,6 +61,10 @@ class _Entry:
     queued_at: float
     #: The highest index settled before the first attempt: the message can only stand above it.
     before: int = 0
+    #: It is about to leave, or has left.
+    leaving: bool = False
+    #: An earlier process owned it; nobody waits for its receipt.
+    adopted: bool = False
 
 
 _OVER: Final = "the session is over"
@@ -69,6 +78,9 @@ class Outbox:
         flow: the session's events; knows the position and reads the transcript back.
         can_read_back: the transport can fetch the transcript.
         log: hears of what is done about ambiguous sends.
+        touch: called when what ``snapshot`` returns has changed.
+        save: saves the snapshot before a message leaves; None where the storage does not keep the outbox.
+        report: is told of a message of an earlier process that failed.
     """
 
     def __init__(
@@ -79,7 +91,13 @@ class Outbox:
         can_read_back: bool,
         log: Log,
         limits: OutboxLimits | None = None,
+        touch: Callable[[], None] = lambda: None,
+        save: Callable[[], Awaitable[None]] | None = None,
+        report: Callable[[ChatError], None] = lambda _: None,
     ) -> None:
+        self._touch = touch
+        self._save = save
+        self._report = report
         self.limits = limits or OutboxLimits()
         self._send = send
         self._flow = flow
@@ -120,14 +138,75 @@ class Outbox:
                 advice="await send_message before sending the next one",
             )
         self._numbers += 1
-        receipt = Receipt(self._numbers, len(command.text))
+        receipt = Receipt(self._numbers, command.text)
         now = self._loop.time()
         self._queue.append(_Entry(receipt=receipt, command=command, resend=resend, size=size, queued_at=now))
         self._size += size
+        self._touch()
+        self._work()
+        return receipt
+
+    def adopt(self, messages: Iterable[SavedMessage]) -> None:
+        """Take over what an earlier process left. The transcript, read afterwards, shows what had arrived of it."""
+        now, wall = self._loop.time(), time.time()
+        for message in messages:
+            self._numbers += 1
+            entry = _Entry(
+                receipt=Receipt(self._numbers, message.text),
+                command=SendMessageCommand(text=message.text, type=message.type),
+                resend="never" if message.resend == "never" else "if absent",
+                size=len(message.text.encode("utf-8", "replace")),
+                queued_at=now - max(0.0, wall - message.queued_at),
+                before=message.before,
+                leaving=message.stage is not Stage.QUEUED,
+                adopted=True,
+            )
+            if message.stage is not Stage.QUEUED:
+                entry.receipt.attempts = 1
+                entry.receipt.move(ReceiptState.IN_FLIGHT)
+                self._unclaimed.append(entry)
+            if message.stage is Stage.ACCEPTED:
+                entry.receipt.move(ReceiptState.ACCEPTED)
+            else:
+                self._queue.append(entry)
+                self._size += entry.size
+
+    def resume(self) -> None:
+        """Go on with what was adopted."""
+        if self._queue:
+            self._work()
+
+    def snapshot(self) -> tuple[SavedMessage, ...]:
+        """Return what another process needs to go on, in order."""
+        offset = time.time() - self._loop.time()
+        return tuple(
+            SavedMessage(
+                text=entry.command.text,
+                type=entry.command.type,
+                resend=entry.resend,
+                stage=_stage(entry),
+                before=entry.before,
+                queued_at=round(entry.queued_at + offset, 1),
+            )
+            for entry in self._open
+        )
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """The receipts of the messages whose fate is open, in order."""
+        return tuple(entry.receipt for entry in self._open)
+
+    @property
+    def _open(self) -> list[_Entry]:
+        # What was adopted on its way stands in the queue as well, until it is looked for.
+        current = () if self._current is None else (self._current,)
+        entries = dict.fromkeys([*self._unclaimed, *current, *self._queue])
+        return [entry for entry in entries if not _is_settled(entry.receipt)]
+
+    def _work(self) -> None:
         self._idle.clear()
         if self._task is None:
             self._task = self._loop.create_task(self._run(), name="chat-core: send")
-        return receipt
 
     def withdraw(self, receipt: Receipt) -> bool:
         """Take a message back that has not left; False when it is on its way or gone."""
@@ -136,6 +215,7 @@ class Outbox:
                 self._queue.remove(entry)
                 self._size -= entry.size
                 receipt.move(ReceiptState.EXPIRED, error=ChatError("it was withdrawn before it left"))
+                self._touch()
                 return True
         return False
 
@@ -146,6 +226,10 @@ class Outbox:
         if self._unclaimed and event.index > self._unclaimed[0].before:
             entry = self._unclaimed.popleft()
             entry.receipt.show(event.index)
+            for later in self._unclaimed:
+                # Behind it in order is behind it in the transcript, also for whoever reads that from its beginning.
+                later.before = max(later.before, event.index)
+            self._touch()
         elif self._repeated is not None:
             self._log.warning("a message sent twice stands in the transcript twice", self._repeated)
             self._repeated.show(event.index)
@@ -192,10 +276,12 @@ class Outbox:
 
     async def _deliver(self, entry: _Entry) -> None:
         receipt = entry.receipt
-        entry.before = self._flow.position
-        while True:
-            if not await self._may_leave(entry):
-                return
+        if receipt.attempts and await self._settle_adopted(entry):
+            return
+        if not entry.leaving:
+            entry.before = self._flow.position
+        while await self._may_leave(entry):
+            await self._save_before_the_wire(entry)
             if receipt.attempts == 0:
                 self._unclaimed.append(entry)
             receipt.attempts += 1
@@ -203,9 +289,7 @@ class Outbox:
             try:
                 reply = await self._send(entry.command)
             except NotSentError as error:
-                receipt.attempts -= 1
-                if receipt.attempts == 0:
-                    self._forget(entry)
+                self._take_back(entry)
                 await asyncio.sleep(self.limits.pause if error.retry_after is None else error.retry_after)
             except RefusedError as error:
                 self._fail(entry, ReceiptState.REJECTED, error)
@@ -214,14 +298,42 @@ class Outbox:
                 if await self._settle(entry, error):
                     return
             else:
-                receipt.move(ReceiptState.ACCEPTED)
-                if reply.batch is not None:
-                    self._flow.receive(reply.batch)
-                if receipt.attempts > 1:
-                    # Before the next message leaves, both copies must have had the chance to show.
-                    self._repeated = receipt
-                    await self._flow.read_back()
+                await self._accepted(receipt, reply)
                 return
+
+    def _take_back(self, entry: _Entry) -> None:
+        """Note that the last attempt never left."""
+        entry.receipt.attempts -= 1
+        if entry.receipt.attempts == 0:
+            self._forget(entry)
+            entry.leaving = False
+            self._touch()
+
+    async def _accepted(self, receipt: Receipt, reply: Reply) -> None:
+        receipt.move(ReceiptState.ACCEPTED)
+        self._touch()
+        if reply.batch is not None:
+            self._flow.receive(reply.batch)
+        if receipt.attempts > 1:
+            # Before the next message leaves, both copies must have had the chance to show.
+            self._repeated = receipt
+            await self._flow.read_back()
+
+    async def _save_before_the_wire(self, entry: _Entry) -> None:
+        """Save that the message is leaving, so that a process that dies now leaves no doubt about it behind (RP-5)."""
+        if entry.leaving:
+            return
+        entry.leaving = True
+        if self._save is not None:
+            with contextlib.suppress(StorageError):  # the saver has said so, and saves when it can again
+                await self._save()
+
+    async def _settle_adopted(self, entry: _Entry) -> bool:
+        """Find out whether a message of an earlier process had arrived; True when its fate is decided."""
+        if not entry.receipt.echoed and not await self._flow.link():
+            self._fail(entry, ReceiptState.UNKNOWN, SessionEndedError(_OVER))
+            return True
+        return await self._settle(entry, AmbiguousError("the process that sent it ended before it had an answer"))
 
     async def _may_leave(self, entry: _Entry) -> bool:
         """Wait for a link, as long as the message may wait."""
@@ -260,7 +372,20 @@ class Outbox:
     def _fail(self, entry: _Entry, state: ReceiptState, error: ChatError) -> None:
         self._forget(entry)
         entry.receipt.move(state, error=error)
+        self._touch()
+        if entry.adopted:
+            self._report(error)
 
     def _forget(self, entry: _Entry) -> None:
         if entry in self._unclaimed:
             self._unclaimed.remove(entry)
+
+
+def _stage(entry: _Entry) -> Stage:
+    if entry.receipt.state is ReceiptState.ACCEPTED:
+        return Stage.ACCEPTED
+    return Stage.SENT if entry.leaving else Stage.QUEUED
+
+
+def _is_settled(receipt: Receipt) -> bool:
+    return receipt.echoed or receipt.failed

@@ -13,6 +13,7 @@ from chat_core._contracts.providers import Capability
 from chat_core._contracts.transport import Transport
 from chat_core._session.continuity import Timing
 from chat_core._session.outbox import OutboxLimits
+from chat_core._session.state import SavedMessage
 
 __all__ = ["ConnectionState", "Guarantees", "OnExit", "SessionParts"]
 
@@ -70,6 +71,7 @@ class SessionParts:
         log: where to log.
         on_exit: what leaving ``async with`` does; None for the rule of ``Session.aclose``.
         delivered: what an earlier owner's readers have finished.
+        outbox: messages that an earlier owner left.
     """
 
     transport: Transport
@@ -85,6 +87,7 @@ class SessionParts:
     log: Log
     on_exit: OnExit | None = None
     delivered: int = 0
+    outbox: tuple[SavedMessage, ...] = field(default=(), repr=False)
     timing: Timing = field(factory=Timing)
     outbox_limits: OutboxLimits = field(factory=OutboxLimits)
 
@@ -96,6 +99,6 @@ class SessionParts:
             gaps_are_closed=positions,
             sends_are_settled=positions,
             survives_the_process=Capability.PERSISTENT in self.storage_capabilities,
-            outbox_is_saved=False,
+            outbox_is_saved=Capability.OUTBOX in self.storage_capabilities,
             single_owner=Capability.OWNERSHIP in self.storage_capabilities,
         )

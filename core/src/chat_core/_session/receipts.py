@@ -40,6 +40,7 @@ class Receipt:
 
     Attributes:
         number: the message's place among those this session sent, from 1.
+        text: what is said; not in ``repr``.
         state: how far it has come.
         index: its place in the transcript once it is echoed.
         copies: the indexes of every copy the transcript shows; more than one after an answer was lost and the server
@@ -48,20 +49,20 @@ class Receipt:
         error: why it failed, None unless it did.
     """
 
-    def __init__(self, number: int, length: int) -> None:
+    def __init__(self, number: int, text: str) -> None:
         self.number = number
+        self.text = text
         self.state: ReceiptState = ReceiptState.QUEUED
         self.index: int | None = None
         self.copies: tuple[int, ...] = ()
         self.attempts = 0
         self.error: ChatError | None = None
-        self._length = length
         self._closed = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
         place = f" at {self.index}" if self.index is not None else ""
-        return f"<Receipt {self.number}: {self.state}{place}, {self._length} characters>"
+        return f"<Receipt {self.number}: {self.state}{place}, {len(self.text)} characters>"
 
     @property
     def echoed(self) -> bool:

@@ -68,6 +68,11 @@ class Session(FileCommands, Callbacks):
         return self._parts.guarantees
 
     @property
+    def outbox(self) -> tuple[Receipt, ...]:
+        """The receipts of the messages whose fate is open, in order; after a restore those of the process before."""
+        return self._engine.outbox.receipts
+
+    @property
     def parties(self) -> tuple[Party, ...]:
         """Who is in the conversation now."""
         return tuple(self._engine.parties.values())

@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 from chat_core._model.errors import StateCorruptError, StateVersionError
 
-__all__ = ["SavedState"]
+__all__ = ["SavedMessage", "SavedState", "Stage"]
 
 #: Raised when an older chat-core could no longer make sense of what is written.
 VERSION: Final = 1
+
+_TYPES: Final = ("text", "url")
+_RESENDS: Final = ("if absent", "never")
+
+
+class Stage(enum.StrEnum):
+    """How far a message in the saved outbox had come."""
+
+    QUEUED = "queued"  #: it never left
+    SENT = "sent"  #: it was about to leave, or had
+    ACCEPTED = "accepted"  #: the server took it; the transcript has not shown it yet
+
+
+@frozen(kw_only=True)
+class SavedMessage:
+    """A message that its owner was not told the fate of (RP-5).
+
+    Attributes:
+        text: what is said.
+        type: ``text`` or ``url``.
+        resend: whether it may be sent again when the transcript does not show it.
+        stage: how far it had come.
+        before: the highest index settled before it was first sent.
+        queued_at: when it was given to the outbox, seconds since 1970.
+    """
+
+    text: str = field(repr=False)
+    type: str
+    resend: str
+    stage: Stage
+    before: int
+    queued_at: float
 
 
 @frozen(kw_only=True)
@@ -26,6 +59,7 @@ class SavedState:
         link: what the transport needs to take the chat up again; holds secrets.
         delivered: the highest index that every reader has finished.
         websockets_disabled: whether the owner had WebSocket switched off.
+        outbox: messages on their way, in order; kept only in storages that declare ``outbox``.
     """
 
     transport: str
@@ -34,6 +68,7 @@ class SavedState:
     link: Mapping[str, Any] = field(factory=dict, repr=False)
     delivered: int = 0
     websockets_disabled: bool = False
+    outbox: tuple[SavedMessage, ...] = field(default=(), repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the JSON values that a storage keeps."""
@@ -45,6 +80,7 @@ class SavedState:
             "link": dict(self.link),
             "delivered": self.delivered,
             "websockets_disabled": self.websockets_disabled,
+            "outbox": [{**asdict(message), "stage": str(message.stage)} for message in self.outbox],
         }
 
     @classmethod
@@ -72,16 +108,36 @@ class SavedState:
             link=_typed(saved, "link", Mapping),
             delivered=_typed(saved, "delivered", int),
             websockets_disabled=_typed(saved, "websockets_disabled", bool),
+            outbox=tuple(_message(one) for one in (_typed(saved, "outbox", list | tuple) if "outbox" in saved else ())),
         )
         if state.delivered < 0:
             raise _damaged(f"its 'delivered' is {state.delivered}")
         return state
 
 
-def _typed(saved: Mapping[str, Any], key: str, kind: type[Any]) -> Any:
+def _message(saved: object) -> SavedMessage:
+    if not isinstance(saved, Mapping):
+        raise _damaged(f"a message of its outbox is of type {type(saved).__name__}")
+    try:
+        stage = Stage(str(saved.get("stage")))
+    except ValueError:
+        raise _damaged("a message of its outbox is at no known stage") from None
+    if saved.get("type") not in _TYPES or saved.get("resend") not in _RESENDS:
+        raise _damaged("a message of its outbox is of no known kind")
+    return SavedMessage(
+        text=_typed(saved, "text", str, "a message of its outbox: "),
+        type=saved["type"],
+        resend=saved["resend"],
+        stage=stage,
+        before=_typed(saved, "before", int, "a message of its outbox: "),
+        queued_at=float(_typed(saved, "queued_at", int | float, "a message of its outbox: ")),
+    )
+
+
+def _typed(saved: Mapping[str, Any], key: str, kind: Any, where: str = "") -> Any:
     value = saved.get(key)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise _damaged(f"its {key!r} is of type {type(value).__name__}")
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise _damaged(f"{where}its {key!r} is of type {type(value).__name__}")
     return value
 
 
