@@ -1,4 +1,4 @@
-"""Show versions, the options and plugins in force, and where the state is kept; with a URL, try the server.
+"""Show versions, the options and plugins in force, and the places of the state; with a URL, try the server.
 
 Opens no chat. Exits with 1 when something a chat needs does not work.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+from chat_core._cli.storages import look_at_storages
 from chat_core._contracts.logger import Log
 from chat_core._contracts.providers import Kind, ProbeStep, TransportProvider
 from chat_core._contracts.transport import TransportContext
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("url", nargs="?", metavar="URL", help="the chat server's address, as given to talk")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--transport", metavar="NAME", help="the transport to look at (default: as resolved)")
+    parser.add_argument("--storage", metavar="NAME", help="the storage that has to work (default: as resolved)")
     parser.add_argument("--insecure", action="store_true", help="permit http to hosts other than loopback")
 
 
@@ -51,17 +54,18 @@ def run(given: argparse.Namespace) -> int:
     """Look at everything."""
     report: dict[str, Any] = {"versions": _versions(), "environment": _environment()}
     problems: list[str] = []
-    report["plugins"] = _chosen(given.transport, problems)
+    report["plugins"] = _chosen(given, problems)
     report["options"] = [
         {"name": one.name, "value": one.value, "origin": one.origin, "note": one.note}
-        for one in resolve_options(Given(server_url=given.url, transport=given.transport)).explain()
+        for one in resolve_options(
+            Given(server_url=given.url, transport=given.transport, state_storage=given.storage)
+        ).explain()
     ]
     report["file storage"] = _file_storage(problems)
+    report["storages"] = _storages(given, problems)
     if given.url is not None:
         steps = asyncio.run(_probe(given))
-        report["server"] = [
-            {"name": step.name, "ok": step.ok, "detail": step.detail, "seconds": step.seconds} for step in steps
-        ]
+        report["server"] = list(map(_fields, steps))
         problems += [f"{step.name}: {step.detail}" for step in steps if step.ok is False]
         # A chat needs one carrier, so a refused one beside a working one is no problem.
         if any(step.ok and "handshake" in step.name for step in steps):
@@ -87,9 +91,13 @@ def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
-def _chosen(transport: str | None, problems: list[str]) -> dict[str, str]:
+def _fields(step: ProbeStep) -> dict[str, Any]:
+    return {"name": step.name, "ok": step.ok, "detail": step.detail, "seconds": step.seconds}
+
+
+def _chosen(given: argparse.Namespace, problems: list[str]) -> dict[str, str]:
     chosen: dict[str, str] = {}
-    for kind, wanted in ((Kind.TRANSPORT, transport), (Kind.STORAGE, None), (Kind.LOGGER, None)):
+    for kind, wanted in ((Kind.TRANSPORT, given.transport), (Kind.STORAGE, given.storage), (Kind.LOGGER, None)):
         try:
             selection = select(kind, wanted, registry=registry, environ=os.environ)
             chosen[str(kind)] = f"{selection.name}: {selection.reason}"
@@ -111,6 +119,19 @@ def _file_storage(problems: list[str]) -> dict[str, Any]:
         "profiles": [
             {"name": one.name, "age": one.age, "owner": one.owner, "bytes": one.size} for one in report.profiles
         ],
+    }
+
+
+def _storages(given: argparse.Namespace, problems: list[str]) -> dict[str, Any]:
+    """Return what the storages say of themselves; only what is wrong with the chosen one is a problem."""
+    chosen = ""
+    found: dict[str, list[ProbeStep]] = {}
+    with contextlib.suppress(ChatError):  # it is said where the plugins are
+        found = look_at_storages(registry())
+        chosen = select(Kind.STORAGE, given.storage, registry=registry, environ=os.environ).name
+    problems += [f"storage {chosen!r}: {one.name}: {one.detail}" for one in found.get(chosen, ()) if one.ok is False]
+    return {
+        name: {"chosen": name == chosen, "steps": list(map(_fields, steps))} for name, steps in sorted(found.items())
     }
 
 
@@ -151,17 +172,20 @@ def _print(report: dict[str, Any]) -> None:
     for one in storage["profiles"]:
         owner = f"owned by pid {one['owner']}" if one["owner"] else "no owner"
         show(f"  {one['name']}: {one['bytes']} bytes, {one['age']:.0f} s old, {owner}")
-    for line in _steps(report.get("server", ())):
+    for name, one in report["storages"].items():
+        for line in _steps(f"storage {name} ({'chosen' if one['chosen'] else 'not chosen'})", one["steps"]):
+            show(line)
+    for line in _steps("server", report.get("server", ())):
         show(line)
     show("no problems found" if not report["problems"] else "problems")
     for problem in report["problems"]:
         show(f"  {problem}")
 
 
-def _steps(steps: Iterable[dict[str, Any]]) -> list[str]:
+def _steps(heading: str, steps: Iterable[dict[str, Any]]) -> list[str]:
     lines = []
     for step in steps:
         mark = {True: "ok", False: "FAILED", None: "-"}[step["ok"]]
         took = f" ({step['seconds'] * 1000:.1f} ms)" if step["seconds"] is not None else ""
         lines.append(f"  {step['name']}: {mark}{took} {step['detail']}".rstrip())
-    return ["server", *lines] if lines else []
+    return [heading, *lines] if lines else []

@@ -128,7 +128,7 @@ class Provider:
 
 @frozen(kw_only=True)
 class ProbeStep:
-    """One thing that ``chat-core doctor URL`` tried.
+    """One thing that ``chat-core doctor`` tried or looked at.
 
     Attributes:
         name: what was tried.
@@ -160,11 +160,18 @@ class TransportProvider(Provider):
 
 @frozen(kw_only=True)
 class StorageProvider(Provider):
-    """Provides a state storage."""
+    """Provides a state storage.
+
+    Attributes:
+        probe: looks at the place of the states for ``chat-core doctor``, and shows and changes none of them. A plain
+            function that may block: it is called on a thread of its own with a deadline; where it hangs, what a
+            generator had found is shown. What does not work is a step, not an exception.
+    """
 
     kind: ClassVar[Kind] = Kind.STORAGE
 
     factory: Callable[[StorageContext], StateStorage] = field(validator=_check_factory)
+    probe: Callable[[StorageContext], Iterable[ProbeStep]] | None = None
 
 
 @frozen(kw_only=True)

@@ -20,7 +20,8 @@ class StateStorage(Protocol):
     """Keeps the state of one profile: JSON values, opaque to the storage.
 
     Both methods may be plain or return awaitables. Plain ones are called on a thread of their own, in order, one at a
-    time, with a deadline, so they may block.
+    time, with a deadline, so they may block. A storage may have two attributes: ``blocking = False`` says that it never
+    does and is called without a thread, and ``deadline`` is the seconds for one call, where 10 do not suit it.
     """
 
     def read(self) -> State | Awaitable[State | None] | None:

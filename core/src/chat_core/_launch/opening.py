@@ -31,6 +31,9 @@ from chat_core._model.errors import (
     OptionError,
     RefusedError,
     StorageError,
+    StorageLockedError,
+    StorageTimeoutError,
+    StorageUnavailableError,
 )
 from chat_core._plugins.options import build_options
 from chat_core._plugins.registry import registry
@@ -238,6 +241,9 @@ async def _hand_over(session: Session) -> Session:
 async def _replace_old_state(prepared: _Prepared) -> None:
     try:
         old = await prepared.runner.read()
+    except (StorageUnavailableError, StorageLockedError, StorageTimeoutError):
+        # What cannot be reached now will not take the new state either: said before the server hears of a chat.
+        raise
     except StorageError as error:
         # Unreadable is not nothing, but this start is about to replace it on purpose.
         prepared.log.warning("the saved state could not be read and is replaced", str(error))

@@ -219,8 +219,19 @@ def _shown(name: str, value: Any) -> str:
     if name in {"transport_options", "storage_options"} and value is not None:
         if has(type(value)):
             value = asdict(value, recurse=False)
-        return str(redact(value)) if isinstance(value, Mapping) else f"<{type(value).__name__}>"
+        if not isinstance(value, Mapping):
+            return f"<{type(value).__name__}>"
+        return str(redact({key: _shown_option(one) for key, one in value.items()}))
     if value is None or isinstance(value, str | int | float | Provider):
         return str(redact(value.name if isinstance(value, Provider) else value))
-    # A stranger's repr may raise, or show what it holds.
+    return _type_of(value)
+
+
+def _shown_option(value: Any) -> Any:
+    plain = value is None or isinstance(value, str | int | float | bytes | Mapping | list | tuple)
+    return value if plain else _type_of(value)
+
+
+def _type_of(value: Any) -> str:
+    """Name a stranger's object by its type: its repr may raise, or show what it holds."""
     return f"<{type(value).__module__}.{type(value).__qualname__}>"

@@ -17,7 +17,8 @@ from chat_core._model.errors import ChatError, InvalidPluginError, StorageError,
 
 __all__ = ["StorageRunner", "check_storage"]
 
-#: Seconds for one call (RP-9: a foreign call that does not return is left behind and named).
+#: Seconds for one call (RP-9: a foreign call that does not return is left behind and named), unless the storage has a
+#: ``deadline`` of its own.
 DEADLINE = 10.0
 
 
@@ -35,6 +36,23 @@ def check_storage(storage: object) -> None:
         )
 
 
+def _deadline_of(storage: object) -> float:
+    """Return a storage's own deadline, or the usual one.
+
+    Raises:
+        InvalidPluginError: it is no number of seconds.
+    """
+    value = getattr(storage, "deadline", None)
+    if value is None:
+        return DEADLINE
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidPluginError(
+            f"the deadline of a {type(storage).__qualname__} must be seconds above 0, not {value!r}",
+            advice="it is how long one read or write may take",
+        )
+    return float(value)
+
+
 class StorageRunner:
     """Brings one storage's calls in order.
 
@@ -45,15 +63,15 @@ class StorageRunner:
         storage: has ``read`` and ``write``, and ``acquire`` and ``release`` where it knows its owner.
         name: for messages.
         log: hears of calls that are left behind.
-        deadline: seconds for one call.
+        deadline: seconds for one call; None: the storage's own ``deadline``, else 10.
     """
 
-    def __init__(self, storage: Any, *, name: str, log: Log, deadline: float = DEADLINE) -> None:
+    def __init__(self, storage: Any, *, name: str, log: Log, deadline: float | None = None) -> None:
         check_storage(storage)
         self._storage = storage
         self._name = name
         self._log = log
-        self._deadline = deadline
+        self._deadline = _deadline_of(storage) if deadline is None else deadline
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] | None = None
         self._turn = asyncio.Lock()
         self._closed = False
