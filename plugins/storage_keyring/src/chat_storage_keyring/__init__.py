@@ -1,24 +1,44 @@
-"""Keyring storage for chat-core. This version holds the place and says so; it keeps nothing yet."""
+"""Keyring storage for chat-core. This module is the entry point: it imports nothing heavy, and keyring least of all."""
 
 from __future__ import annotations
 
-from chat_core import PluginError, StateStorage, StorageContext, StorageProvider, hookimpl
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-__all__ = ["provider"]
+from chat_core import Capability, ProbeStep, StorageContext, StorageProvider, hookimpl
+from chat_storage_keyring.options import KeyringOptions
+
+if TYPE_CHECKING:
+    from chat_core import StateStorage
+
+__all__ = ["KeyringOptions", "provider"]
 
 
 def _make(context: StorageContext) -> StateStorage:
-    del context
-    raise PluginError(
-        "the storage 'keyring' is not there yet in chat-storage-keyring 0.1.0; nothing was written",
-        advice="use the storage 'file' or 'memory'",
-    )
+    from chat_storage_keyring._storage import make_storage  # noqa: PLC0415 - made when chosen
+
+    return make_storage(context)
 
 
-provider = StorageProvider(name="keyring", summary="not there yet in this version: the system's keyring", factory=_make)
+def _probe(context: StorageContext) -> Iterable[ProbeStep]:
+    from chat_storage_keyring._probe import probe  # noqa: PLC0415 - as above
+
+    return probe(context)
+
+
+provider = StorageProvider(
+    name="keyring",
+    summary="one item per profile in the operating system's keyring",
+    factory=_make,
+    options=KeyringOptions,
+    # No ownership: a keyring cannot tell who is alive. Not atomic: macOS' backend deletes before it adds. No outbox:
+    # Windows has 2,560 bytes.
+    capabilities=frozenset({Capability.PERSISTENT}),
+    probe=_probe,
+)
 
 
 @hookimpl
 def chat_storages() -> list[StorageProvider]:
-    """Provide the name ``keyring``, which says that it is not there yet."""
+    """Provide the storage ``keyring``."""
     return [provider]
