@@ -131,15 +131,23 @@ class StorageRunner:
 
     async def _in_turn(self, function: Callable[..., Any], method: str, arguments: tuple[Any, ...]) -> Any:
         async with self._turn:
+            limit = asyncio.timeout(self._deadline)
             try:
-                async with asyncio.timeout(self._deadline):
+                async with limit:
                     if getattr(self._storage, "blocking", True) is False or inspect.iscoroutinefunction(function):
                         result = function(*arguments)
                     else:
                         undo = getattr(self._storage, "release", None) if method == "acquire" else None
                         result = await self._on_thread(function, arguments, undo)
                     return await result if inspect.isawaitable(result) else result
-            except TimeoutError as error:
+            except (ChatError, asyncio.CancelledError):
+                raise
+            except Exception as error:
+                if not limit.expired():  # a storage may have a TimeoutError of its own
+                    raise StorageError(
+                        f"the storage {self._name!r} failed to {method}: {type(error).__name__}",
+                        advice="the cause is chained to this error",
+                    ) from error
                 # The thread may never come back; if it does it ends, and the next call gets a new one.
                 if self._jobs is not None:
                     self._jobs.put(None)
@@ -147,13 +155,6 @@ class StorageRunner:
                 self._log.warning("a call to the state storage did not return and was left behind", self._name, method)
                 raise StorageTimeoutError(
                     f"the storage {self._name!r} did not return from {method} within {self._deadline:g} s"
-                ) from error
-            except (ChatError, asyncio.CancelledError):
-                raise
-            except Exception as error:
-                raise StorageError(
-                    f"the storage {self._name!r} failed to {method}: {type(error).__name__}",
-                    advice="the cause is chained to this error",
                 ) from error
 
     async def _on_thread(

@@ -204,48 +204,44 @@ class KeyringStorage:
                 f"the keyring backend {self._chosen_name} took the state without an error and kept nothing",
                 advice=HEADLESS,
             )
-        kind = StorageCapacityError if text.startswith(kept) else StorageUnavailableError
-        raise kind(
-            f"the keyring backend {self._chosen_name} was given {len(text)} characters and gave back {len(kept)} others"
-            if kind is StorageUnavailableError
-            else f"the first {len(kept)}",
+        cut = text.startswith(kept)
+        what = f"only the first {len(kept)}" if cut else f"{len(kept)} others"
+        raise (StorageCapacityError if cut else StorageUnavailableError)(
+            f"the keyring backend {self._chosen_name} was given {len(text)} characters and gave back {what}",
             advice='name another backend with storage_options={"backend": ...}, or use state_storage="file"',
         )
 
     def _clear(self, backend: Backend) -> None:
         """Delete the item wherever it is. That there is none is success; that it is still there is not."""
-        failure: StorageError | None = None
-        # A chainer deletes from its first backend alone and finds the item in the second.
-        for one in members(backend):
-            for _ in range(_DELETIONS):
-                try:
-                    self._delete(one)
-                except StorageLockedError:
-                    raise
-                except StorageError as error:
-                    # Absent, or not deleted: the backends raise the same for both.
-                    failure = error
-                if self._get(one, "clear") is None:
-                    failure = None
-                    break
-            else:
-                failure = self._overwrite(one, failure)
-        if failure is not None:
-            raise failure
+        # A chainer deletes from its first backend alone, and finds the item in the second.
+        failures = [failure for one in members(backend) if (failure := self._remove(one)) is not None]
+        if failures:
+            raise failures[0]
 
-    def _delete(self, backend: Backend) -> None:
+    def _remove(self, backend: Backend) -> StorageError | None:
+        """Delete the item from one backend; returns what went wrong."""
         item = self._item
-        result: object = self._ask("clear", lambda: backend.delete_password(item, USERNAME))
-        getattr(result, "close", lambda: None)()
-
-    def _overwrite(self, backend: Backend, failure: StorageError | None) -> StorageError | None:
-        """Overwrite an item that cannot be deleted, so that at least the secrets are gone."""
+        failure: StorageError | None = None
+        for _ in range(_DELETIONS):
+            try:
+                result: object = self._ask("clear", lambda: backend.delete_password(item, USERNAME))
+                getattr(result, "close", lambda: None)()
+            except StorageLockedError:
+                raise
+            except StorageError as error:
+                # There was none, or it could not be deleted: backends raise the same for both.
+                failure = error
+            if self._get(backend, "clear") is None:
+                return None
+            if failure is not None:
+                break
+        # What cannot be deleted is overwritten, so that at least the secrets are gone.
         self._set(backend, _CLEARED, ())
         if self._get(backend, "clear") is None:
             return None
         return failure or StorageError(
             f"the keyring backend {self._chosen_name} deleted the state without an error and still has it",
-            advice=f"delete the item {self._item!r} by hand",
+            advice=f"delete the item {item!r} by hand",
         )
 
 
