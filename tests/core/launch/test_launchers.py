@@ -23,7 +23,10 @@ from chat_core import (
     StateCorruptError,
     StateVersionError,
     StorageError,
+    StorageLockedError,
     StorageProvider,
+    StorageTimeoutError,
+    StorageUnavailableError,
     TransportProvider,
 )
 from support.backend import Backend, FakeTransport
@@ -324,6 +327,40 @@ def test_an_unowned_state_is_replaced_with_a_warning():
 
     asyncio.run(main())
     assert any("is replaced" in line for line in lines)
+
+
+@pytest.mark.parametrize("kind", [StorageUnavailableError, StorageLockedError, StorageTimeoutError])
+def test_a_storage_out_of_reach_stops_a_start_before_the_server_hears_of_it(kind: type[StorageError]):
+    """It would not take the new state either."""
+
+    class Gone(Shelf):
+        def read(self) -> Any:
+            raise kind("out of reach")
+
+    async def main() -> None:
+        transport, shelf = FakeTransport(), Gone()
+        with pytest.raises(kind, match="out of reach"):
+            await start(transport, shelf)
+        assert transport.request is None
+        assert shelf.writes == []
+
+    asyncio.run(main())
+
+
+def test_an_unreadable_state_is_replaced_with_a_warning():
+    """A start replaces what is damaged; that is what it is for."""
+    lines: list[str] = []
+
+    class Damaged(Shelf):
+        def read(self) -> Any:
+            raise StateCorruptError("damaged")
+
+    async def main() -> None:
+        async with start(FakeTransport(), Damaged(), logger=lambda *args: lines.append(str(args[0]))):
+            pass
+
+    asyncio.run(main())
+    assert any("could not be read and is replaced" in line for line in lines)
 
 
 def test_restore_or_start_does_what_is_possible():

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import pytest
+from attrs import frozen
 
 from chat_core import ConnectionOptions, OptionError, OptionTypeError, PageContext, StorageProvider
 from chat_core._launch.options import Given, OptionOrigin, ResolvedOptions, resolve_options
@@ -149,6 +150,25 @@ def test_the_addresses_in_explain_show_no_secrets():
     assert lines["transport_options"] == "<int>"
     assert lines["max_offline_duration"] == "inf"
     assert "connect_timeout" in lines["storage_options"]
+
+
+def test_an_object_among_the_options_of_a_plugin_is_shown_by_its_type():
+    """Its own repr may show what it holds, and may raise."""
+
+    class Talkative:
+        def __repr__(self) -> str:
+            return "TOPSECRET"
+
+    @frozen
+    class Options:
+        vault: object
+        deadline: float = 2.0
+
+    for given in ({"vault": Talkative(), "deadline": 2.0}, Options(Talkative())):
+        lines = {one.name: one.value for one in resolve(storage_options=given).explain()}
+        assert "TOPSECRET" not in str(lines)
+        assert "Talkative>" in lines["storage_options"]
+        assert "2.0" in lines["storage_options"]
 
 
 @pytest.mark.parametrize("name", ["username", "server_url"])

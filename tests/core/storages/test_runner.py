@@ -237,3 +237,61 @@ def test_rp14_an_ownership_that_comes_too_late_is_given_back():
         return await asyncio.to_thread(released.wait, 5)
 
     assert asyncio.run(main())
+
+
+@pytest.mark.parametrize("error", [StorageTimeoutError("the vault is slow"), TimeoutError("the socket is slow")])
+def test_a_storages_own_timeout_is_not_the_deadline(error: Exception):
+    """What it says reaches the caller, nothing is left behind, and its thread goes on."""
+
+    class Slow(Plain):
+        def read(self) -> Any:
+            super().read()
+            raise error
+
+    async def main() -> Slow:
+        storage, log = Slow(), MemoryLog()
+        one = runner(storage, log)
+        for _ in range(2):
+            with pytest.raises(StorageError) as caught:
+                await one.read()
+            assert error in (caught.value, caught.value.__cause__)
+            assert "did not return" not in str(caught.value)
+        assert log.at("warning") == []
+        await one.release()
+        return storage
+
+    asyncio.run(main())
+
+
+def test_a_storage_may_have_a_deadline_of_its_own():
+    """Seconds for one call, where ten do not suit it."""
+    release = threading.Event()
+
+    class Hanging(Plain):
+        deadline = 0.05
+
+        def read(self) -> Any:
+            release.wait(30)
+
+    async def main() -> None:
+        one = runner(Hanging())
+        with pytest.raises(StorageTimeoutError, match=r"did not return from read within 0\.05 s"):
+            await one.read()
+        release.set()
+        await one.release()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("value", [0, -1, "10", True, float("nan")])
+def test_a_deadline_that_is_no_number_of_seconds_is_refused(value: Any):
+    """The error names the storage and the value."""
+
+    class Odd(Plain):
+        deadline = value
+
+    async def main() -> None:
+        with pytest.raises(InvalidPluginError, match=rf"deadline of a \S+Odd must be seconds above 0, not {value!r}"):
+            runner(Odd())
+
+    asyncio.run(main())

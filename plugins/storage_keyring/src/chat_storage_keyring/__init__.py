@@ -20,7 +20,7 @@ def _make(context: StorageContext) -> StateStorage:
     return make_storage(context)
 
 
-def _probe(context: StorageContext) -> Iterable[ProbeStep]:
+def _look(context: StorageContext) -> Iterable[ProbeStep]:
     from chat_storage_keyring._probe import probe  # noqa: PLC0415 - as above
 
     return probe(context)
@@ -34,7 +34,7 @@ provider = StorageProvider(
     # No ownership: a keyring cannot tell who is alive. Not atomic: macOS' backend deletes before it adds. No outbox:
     # Windows has 2,560 bytes.
     capabilities=frozenset({Capability.PERSISTENT}),
-    probe=_probe,
+    probe=_look,
 )
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 from attrs import field, frozen
 
 from chat_core import StorageUnavailableError
-from chat_storage_keyring.options import METHODS
 
-__all__ = ["HEADLESS", "Backend", "Chosen", "choose", "limit_of", "members", "name_of", "useless"]
+__all__ = ["HEADLESS", "Backend", "Chosen", "choose", "folds_case", "limit_of", "members", "name_of", "useless"]
 
 #: What helps wherever there is no keyring.
 HEADLESS: Final = (
@@ -123,52 +123,35 @@ def _kinds(backend: object) -> set[str]:
     return {name_of(kind) for kind in type(backend).__mro__}
 
 
-def own_choices() -> Iterator[str]:
-    """Say what makes keyring choose: a variable, a file, or neither."""
-    if os.environ.get(_VARIABLE):
-        yield f"the variable {_VARIABLE}={os.environ[_VARIABLE]} names it"
-    file = _configuration()
-    if file is not None:
-        yield f"the file {file} is there"
-
-
-def _configuration() -> Path | None:
-    platform = importlib.import_module("keyring.util.platform_")
-    file = Path(platform.config_root()) / "keyringrc.cfg"
-    return file if file.is_file() else None
-
-
 def _own_choice() -> tuple[object, str]:
+    reason = _reason()
     try:
-        keyring = importlib.import_module("keyring")
-        backend = keyring.get_keyring()
-        reason = next(own_choices(), "keyring's own choice")
+        backend = importlib.import_module("keyring").get_keyring()
     except Exception as error:
         # A wrong name in the variable or the file ends in ImportError, AttributeError, ValueError or RuntimeError.
-        raise _unusable("keyring could not choose a backend", error, next(_quietly(own_choices), "")) from error
+        raise _unusable("keyring could not choose a backend", error, reason) from error
     return backend, reason
 
 
-def _quietly(ask: Any) -> Iterator[str]:
-    try:
-        yield from ask()
-    except Exception:  # noqa: BLE001 - only adds to another error's text
-        return
+def _reason() -> str:
+    """Say what makes keyring choose: a variable, a file, or neither."""
+    if _VARIABLE in os.environ:
+        return f"the variable {_VARIABLE}={os.environ[_VARIABLE]} names it"
+    with contextlib.suppress(Exception):  # only adds to what is told
+        file = Path(importlib.import_module("keyring.util.platform_").config_root()) / "keyringrc.cfg"
+        if file.is_file():
+            return f"the file {file} is there"
+    return "keyring's own choice"
 
 
 def _named(name: str) -> object:
     try:
-        core = importlib.import_module("keyring.core")
-        backend: object = core.load_keyring(name)
+        backend: object = importlib.import_module("keyring.core").load_keyring(name)
     except Exception as error:
         raise _unusable(f"the keyring backend {name} cannot be used", error, "storage_options names it") from error
-    missing = [method for method in METHODS if not callable(getattr(backend, method, None))]
-    if missing:
-        raise StorageUnavailableError(f"the keyring backend {name} lacks {', '.join(missing)}", advice=HEADLESS)
     return backend
 
 
 def _unusable(what: str, error: Exception, reason: str) -> StorageUnavailableError:
     # Nothing has been read or written yet, so the text cannot hold any of the state.
-    because = f" ({reason})" if reason else ""
-    return StorageUnavailableError(f"{what}{because}: {type(error).__name__}: {error}", advice=HEADLESS)
+    return StorageUnavailableError(f"{what} ({reason}): {type(error).__name__}: {error}", advice=HEADLESS)

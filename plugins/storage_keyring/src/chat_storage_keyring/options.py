@@ -9,12 +9,12 @@ from attrs import Attribute, field, frozen
 
 from chat_core import OptionError, OptionTypeError
 
-__all__ = ["METHODS", "KeyringOptions"]
+__all__ = ["KeyringOptions"]
 
 #: What an object given as ``backend`` must have, with keyring's signatures.
-METHODS: Final = ("get_password", "set_password", "delete_password")
+_METHODS: Final = ("get_password", "set_password", "delete_password")
 #: Seconds that a time option may have at most.
-LONGEST: Final = 3600.0
+_LONGEST: Final = 3600.0
 _DOTTED: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 _LONGEST_SERVICE: Final = 100
 
@@ -34,7 +34,7 @@ def _check_backend(_: Any, __: Attribute[Any], value: object) -> None:
             f"storage_options: backend must be an object or a name, not the class {value.__qualname__}",
             advice="call it",
         )
-    missing = [name for name in METHODS if not callable(getattr(value, name, None))]
+    missing = [name for name in _METHODS if not callable(getattr(value, name, None))]
     if missing:
         raise OptionTypeError(
             f"storage_options: backend: an object of type {type(value).__qualname__} lacks {', '.join(missing)}",
@@ -54,9 +54,9 @@ def _check_service(_: Any, __: Attribute[Any], value: object) -> None:
 
 def _check_seconds(least: float) -> Any:
     def check(_: Any, attribute: Attribute[Any], value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LONGEST:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _LONGEST:
             raise OptionError(
-                f"storage_options: {attribute.name} must be from {least:g} to {LONGEST:g} seconds, not {value!r}"
+                f"storage_options: {attribute.name} must be from {least:g} to {_LONGEST:g} seconds, not {value!r}"
             )
 
     return check
