@@ -160,7 +160,7 @@ def test_a_cancelled_prompt_on_macos_and_kde_is_locked_and_not_absent(monkeypatc
     keychain = keyring.backends.macOS.api  # type: ignore[attr-defined]
     assert isinstance(keychain, Keychain)
     keychain.denied = True
-    with pytest.raises(StorageLockedError, match="locked, which is not the same as holding nothing"):
+    with pytest.raises(StorageLockedError, match="is locked or could not be opened"):
         storage(backend).read()
     wallet = Wallet()
     wallet.handle = -1

@@ -274,7 +274,7 @@ def test_a_locked_keyring_is_asked_again_to_save_only_after_a_while():
     one.write(STATE)
     vault.before = failing(KeyringLocked("x"))
     vault.calls.clear()
-    with pytest.raises(StorageLockedError, match="locked, which is not the same as holding nothing"):
+    with pytest.raises(StorageLockedError, match="is locked or could not be opened"):
         one.write({"n": 1})
     for seconds, left in ((5, 55), (54, 1)):
         now[0] += seconds

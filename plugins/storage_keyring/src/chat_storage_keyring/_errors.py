@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -15,9 +16,9 @@ from chat_core import (
     StorageTimeoutError,
     StorageUnavailableError,
 )
-from chat_storage_keyring._backends import HEADLESS
+from chat_storage_keyring._backends import HEADLESS, name_of
 
-__all__ = ["needles_of", "translate"]
+__all__ = ["close_connections", "needles_of", "translate"]
 
 #: By class, so that none of these libraries has to be there.
 _CLASSES: Final[Mapping[str, type[StorageError]]] = {
@@ -66,7 +67,7 @@ _ADVICE: Final[Mapping[type[StorageError], str]] = {
 }
 _WORDS: Final[Mapping[type[StorageError], str]] = {
     StorageUnavailableError: "is not there or refuses this user",
-    StorageLockedError: "is locked, which is not the same as holding nothing",
+    StorageLockedError: "is locked or could not be opened, which is not the same as holding nothing",
     StorageCapacityError: "does not hold a state of this size",
     StorageTimeoutError: "did not answer in time",
     StateCorruptError: "holds something that is no text: the saved state is damaged",
@@ -157,19 +158,40 @@ def _label(error: BaseException) -> str:
 
 def _shows(error: BaseException, needles: Iterable[str]) -> bool:
     """Say whether an error, or one it is chained to, shows any of this."""
-    texts = "\n".join(_texts(error, set()))
+    texts = "\n".join(_texts(error))
     return any(needle in texts for needle in needles)
 
 
-def _texts(error: BaseException | None, seen: set[int]) -> Iterator[str]:
-    if error is None or id(error) in seen:
-        return
-    seen.add(id(error))
-    for show in (str, repr, lambda one: repr(one.args), lambda one: repr(vars(one))):
-        with contextlib.suppress(Exception):  # what cannot be shown shows nothing
-            yield show(error)
-    yield from _texts(error.__cause__, seen)
-    yield from _texts(error.__context__, seen)
-    for one in getattr(error, "exceptions", ()):
-        if isinstance(one, BaseException):
-            yield from _texts(one, seen)
+def _texts(error: BaseException) -> Iterator[str]:
+    for one in _chain(error):
+        for show in (str, repr, lambda one: repr(one.args), lambda one: repr(vars(one))):
+            with contextlib.suppress(Exception):  # what cannot be shown shows nothing
+                yield show(one)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that hang on it."""
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def close_connections(error: BaseException) -> None:
+    """Close the D-Bus connections that a failed call has left open.
+
+    keyring's Secret Service backend closes its connection when it succeeds; when the collection is locked it raises and
+    forgets it, once for every time a locked keyring is asked.
+    """
+    for one in _chain(error):
+        for frame, _ in traceback.walk_tb(one.__traceback__):
+            if frame.f_globals.get("__name__") != "keyring.backends.SecretService":
+                continue
+            for value in list(frame.f_locals.values()):
+                if name_of(value) == "jeepney.io.blocking.DBusConnection":
+                    with contextlib.suppress(Exception):  # a second closing, at worst
+                        value.close()

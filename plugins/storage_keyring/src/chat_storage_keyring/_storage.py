@@ -19,7 +19,7 @@ from chat_core import (
 )
 from chat_storage_keyring._backends import HEADLESS, Backend, Chosen, choose, folds_case, limit_of, members
 from chat_storage_keyring._calls import call
-from chat_storage_keyring._errors import needles_of, translate
+from chat_storage_keyring._errors import close_connections, needles_of, translate
 from chat_storage_keyring.options import KeyringOptions
 
 __all__ = ["USERNAME", "KeyringStorage", "item_name", "make_storage"]
@@ -179,6 +179,7 @@ class KeyringStorage:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - no exception of a backend or of what it uses escapes
+            close_connections(error)
             failure = translate(error, doing=doing, backend=self._chosen_name, needles=needles)
         # Outside, so that a withheld error is not chained by being handled.
         raise failure
