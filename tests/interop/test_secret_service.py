@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -320,6 +321,30 @@ def test_a_service_that_nobody_can_unlock_is_locked_and_leaves_no_connection_ope
     assert "(InitError)" in line
     assert "a machine without a desktop has no unlocked keyring" in line
     assert "ResourceWarning" not in result.stderr
+
+
+def test_the_readmes_line_for_machines_without_a_desktop_works(tmp_path: Path):
+    """As it stands there: the program finds an unlocked keyring, and finds the state again the next time."""
+    require_secret_service()
+    readme = Path(__file__).parents[2] / "plugins" / "storage_keyring" / "README.md"
+    (line,) = re.findall(r"```sh\n(dbus-run-session .*)\n```", readme.read_text("utf-8"))
+    (tmp_path / "password-file").write_text("secret\n", "ascii")
+    (tmp_path / "program.py").write_text(
+        "from chat_core import StorageContext\n"
+        "from chat_storage_keyring import KeyringOptions, provider\n"
+        "class Log:\n    info = print\n"
+        "one = provider.factory(StorageContext(profile='p', options=KeyringOptions(), log=Log()))\n"
+        "print(one.read())\n"
+        "one.write({'a': 1})\n",
+        "ascii",
+    )
+    environment = desktopless(tmp_path)
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    for expected in ("None", "{'a': 1}"):
+        result = subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment
+        )
+        assert result.stdout.splitlines()[-1:] == [expected], result.stderr
 
 
 def test_no_bus_at_all_is_an_error_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
