@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -245,6 +246,28 @@ def test_a_plugin_without_a_name_is_passed_over(place: Path):
     (place / "half-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n", "utf-8")
     (place / "half-1.0.dist-info" / "entry_points.txt").write_text("[chat_core]\nhalf = nothing\n", "utf-8")
     assert all(one.source.entry_point != "half" for one in discover())
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("importlib_metadata") is None, reason="importlib_metadata is not installed"
+)
+def test_half_an_installation_does_no_harm_beside_importlib_metadata_either(tmp_path: Path):
+    """Once imported it answers for the standard library, and raises where that has None. keyring imports it, for one."""
+    for name, text in (("half", "Metadata-Version: 2.1\n"), ("empty", None), ("whole", "Name: whole\n")):
+        place = tmp_path / f"{name}-1.0.dist-info"
+        place.mkdir()
+        (place / "entry_points.txt").write_text(f"[chat_core]\n{name} = nothing\n", "utf-8")
+        if text is not None:
+            (place / "METADATA").write_text(text, "utf-8")
+    code = (
+        "import importlib_metadata\n"
+        "from chat_core._plugins.discovery import discover\n"
+        "print(*(one.source.entry_point for one in discover() if one.source.value == 'nothing'))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(tmp_path)}
+    )
+    assert result.stdout == "whole\n", result.stderr
 
 
 def test_a_plugin_object_can_be_registered_without_installing_it():

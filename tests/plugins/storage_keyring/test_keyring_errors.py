@@ -124,6 +124,7 @@ def noted(text: str) -> BaseException:
         lambda text: ValueError({"password": text}),
         lambda text: ValueError(text[60:100]),
         lambda text: ValueError("refused CANARY-secure-key"),
+        lambda text: ValueError("refused CANARY-in-a-list"),
         lambda text: UnicodeEncodeError("latin-1", text, 0, 1, "ordinal not in range"),
         lambda text: foreign("x", "E", attempted=text),
         lambda text: chained(ValueError(text)),
@@ -139,7 +140,7 @@ def test_rp10_an_error_that_shows_the_state_is_not_chained(make: Any):
             raise make(password)
 
     with pytest.raises(StorageError, match="withheld because it shows the state") as caught:
-        storage(Telling()).write(STATE)
+        storage(Telling()).write({**STATE, "more": [1, ["CANARY-in-a-list"]]})
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert "CANARY" not in shown(caught.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 
 from attrs import frozen
 
@@ -29,7 +29,7 @@ def discover() -> list[Found]:
     found: dict[tuple[str, str], Found] = {}
     seen: set[str] = set()
     for distribution in distributions():
-        name = distribution.metadata["Name"]
+        name = _field(distribution, "Name")
         if not name:
             continue  # left behind by an interrupted installation
         canonical = name.lower().replace("_", "-").replace(".", "-")
@@ -40,9 +40,21 @@ def discover() -> list[Found]:
             if entry_point.group == GROUP:
                 source = PluginSource(
                     distribution=name,
-                    version=distribution.version or "",
+                    version=_field(distribution, "Version"),
                     entry_point=entry_point.name,
                     value=entry_point.value,
                 )
                 found.setdefault((canonical, entry_point.name), Found(source, entry_point))
     return [found[key] for key in sorted(found)]
+
+
+def _field(distribution: Distribution, name: str) -> str:
+    """Return a field of the metadata, empty where there is none.
+
+    The standard library has None for it. Where the package importlib_metadata was imported it answers in its place, for
+    everybody, and raises.
+    """
+    try:
+        return distribution.metadata[name] or ""
+    except (KeyError, OSError):
+        return ""
