@@ -252,7 +252,7 @@ def test_a_plugin_without_a_name_is_passed_over(place: Path):
     importlib.util.find_spec("importlib_metadata") is None, reason="importlib_metadata is not installed"
 )
 def test_half_an_installation_does_no_harm_beside_importlib_metadata_either(tmp_path: Path):
-    """Once imported it answers for the standard library, and raises where that has None. keyring imports it, for one."""
+    """Once imported it answers for the standard library, and raises where that has None. keyring imports it."""
     for name, text in (("half", "Metadata-Version: 2.1\n"), ("empty", None), ("whole", "Name: whole\n")):
         place = tmp_path / f"{name}-1.0.dist-info"
         place.mkdir()

@@ -98,6 +98,9 @@ def test_the_user_can_still_interrupt():
         storage(vault).read()
 
 
+TOLD = {**STATE, "more": [1, ["CANARY-in-a-list"]]}
+
+
 class UnshowableError(Exception):
     def __repr__(self) -> str:
         raise ZeroDivisionError
@@ -140,7 +143,7 @@ def test_rp10_an_error_that_shows_the_state_is_not_chained(make: Any):
             raise make(password)
 
     with pytest.raises(StorageError, match="withheld because it shows the state") as caught:
-        storage(Telling()).write({**STATE, "more": [1, ["CANARY-in-a-list"]]})
+        storage(Telling()).write(TOLD)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     assert "CANARY" not in shown(caught.value)

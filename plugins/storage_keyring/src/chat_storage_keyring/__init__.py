@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chat_core import Capability, ProbeStep, StorageContext, StorageProvider, hookimpl
 from chat_storage_keyring.options import KeyringOptions
@@ -26,7 +26,7 @@ def _look(context: StorageContext) -> Iterable[ProbeStep]:
     return probe(context)
 
 
-provider = StorageProvider(
+provider: Final[StorageProvider] = StorageProvider(
     name="keyring",
     summary="one item per profile in the operating system's keyring",
     factory=_make,
