@@ -123,6 +123,7 @@ class RestView:
         try:
             await asyncio.sleep(self._server.answer_time)  # the time that this server takes
             chat.operations.append("refresh")
+            chat.changes.happened()
             if self._server.busy_polls:
                 self._server.busy_polls -= 1
                 return json_answer(
