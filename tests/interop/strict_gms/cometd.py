@@ -65,11 +65,14 @@ class CometdView:
 
     # For tests
 
-    def forget_sessions(self) -> None:
-        """Every client is unknown from now on (402)."""
+    def forget_sessions(self, *, wake: bool = True) -> None:
+        """Every client is unknown from now on (402); ``wake``: held connects end, as if nothing had happened."""
         for session in list(self.bayeux.sessions.values()):
+            hold, session.hold = session.hold, None
             self.bayeux.drop(session)
-            session.gone = False  # its held connect ends as if nothing had happened
+            session.gone = False
+            if hold is not None and wake:
+                hold.wake()
 
     async def drop_connections(self) -> None:
         """Every WebSocket is cut."""
