@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chat_core import FileDeleted, FileUploaded, RefusedError
+from chat_core import FileDeleted, FileNotAllowedError, FileUploaded, RefusedError
 from interop.strict_gms import Limits, StrictGms
 from support.strict import CARRIERS, everything, shown, start
 
@@ -84,19 +85,20 @@ def test_the_agent_sends_a_file(carrier: str, tmp_path: Path):
     asyncio.run(main())
 
 
-REFUSALS = {
-    "too many": (Limits(upload_max_files=0), "bill.pdf", 201),
-    "too large": (Limits(upload_max_file_size=10), "bill.pdf", 202),
-    "too much": (Limits(upload_max_total_size=10), "bill.pdf", 202),
-    "type": (Limits(), "bill.exe", 203),
+LIMITS = {
+    "too many": (Limits(upload_max_files=0), "bill.pdf"),
+    "too large": (Limits(upload_max_file_size=10), "bill.pdf"),
+    "too much": (Limits(upload_max_total_size=10), "bill.pdf"),
+    "type": (Limits(), "bill.exe"),
+    "no agent": (Limits(upload_need_agent=True), "bill.pdf"),
 }
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("why", REFUSALS)
-def test_a_file_beyond_the_limits_is_refused(carrier: str, why: str, tmp_path: Path):
-    """Section 2.5: codes 201 to 203, whoever notices; the chat goes on."""
-    limits, name, code = REFUSALS[why]
+@pytest.mark.parametrize("why", LIMITS)
+def test_a_file_beyond_the_limits_is_not_sent(carrier: str, why: str, tmp_path: Path):
+    """Section 2.8: limits are asked first, and Genesys' rule decides; the chat goes on."""
+    limits, name = LIMITS[why]
 
     async def main() -> None:
         path = tmp_path / name
@@ -104,12 +106,54 @@ def test_a_file_beyond_the_limits_is_refused(carrier: str, why: str, tmp_path: P
         async with strict(limits=limits) as server:
             session = await start(server, carrier)
             chat = await server.next_chat()
-            await session.file_limits()
-            with pytest.raises(RefusedError) as caught:
+            with pytest.raises(FileNotAllowedError):
                 await session.send_file(path)
+            assert chat.counts.asked
+            assert "file" not in chat.operations
+            await session.send_message("still here", until="echoed")
+            await session.leave()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("code", [201, 202, 203])
+def test_a_file_that_the_server_refuses(carrier: str, code: int, bill: Path):
+    """Section 2.5: codes 201 to 203 arrive with their words; the chat goes on."""
+
+    async def main() -> None:
+        async with strict() as server:
+            session = await start(server, carrier)
+            chat = await server.next_chat()
+            server.refuse_files = (code, "The rules have changed.")
+            with pytest.raises(RefusedError, match="The rules have changed") as caught:
+                await session.send_file(bill)
             assert caught.value.code == code
             assert not chat.files
             await session.send_message("still here", until="echoed")
+            await session.leave()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_download_that_is_refused_is_no_file(carrier: str, tmp_path: Path):
+    """Sections 2.2 and 2.8: the answer is the file itself, whatever is in it; no attempt left is an error."""
+    content = b'{"statusCode":2,"chatEnded":false,"errors":[{"code":100,"advice":"so says the file"}]}'
+
+    async def main() -> None:
+        async with strict() as server:
+            session = await start(server, carrier)
+            chat = await server.next_chat()
+            chat.agent_joins("Grace")
+            file_id = chat.agent_sends_file("answer.json", content)
+            for number in range(2):
+                copy = tmp_path / f"{number}.json"
+                await session.download_file(file_id, to=copy)
+                assert copy.read_bytes() == content
+            with pytest.raises(RefusedError):
+                await session.download_file(file_id, to=tmp_path / "2.json")
+            assert sorted(os.listdir(tmp_path)) == ["0.json", "1.json"]
             await session.leave()
 
     asyncio.run(main())

@@ -336,3 +336,20 @@ def test_the_transcript_is_read_without_being_played_again(carrier: str):
             assert shown(await everything(session)) == [*shown(transcript), "ended left"]
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", ["websocket", "long-polling"])
+def test_a_start_that_is_given_up_leaves_in_order(carrier: str):
+    """Section 3.2: after ``disconnect`` the connection is kept until chatEnded, also when nobody waits for the chat."""
+
+    async def main() -> None:
+        async with strict(quirks=Quirks(slow_start=0.3, late_end=0.3)) as server:
+            starting = asyncio.ensure_future(start(server, carrier))
+            chat = await server.next_chat()
+            starting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            await chat.until(lambda: chat.ended)
+            await server.cometd.until_gone()
+
+    asyncio.run(main())

@@ -11,6 +11,7 @@ from interop.strict_gms.captures import parsed, with_id
 from interop.strict_gms.channel import ChatChannel
 from interop.strict_gms.sessions import BayeuxSession, Socket, identifier
 from interop.strict_gms.violations import ViolationError
+from interop.strict_gms.waiting import Changes
 
 if TYPE_CHECKING:
     from interop.strict_gms.server import StrictGms
@@ -97,6 +98,7 @@ class Bayeux:
         self._server = server
         self.channel = ChatChannel(server)
         self.sessions: dict[str, BayeuxSession] = {}
+        self.changes = Changes()
         self._past: set[str] = set()
 
     @property
@@ -263,6 +265,7 @@ class Bayeux:
         self.channel.unbind(session)
         if session.hold is not None:
             session.hold.wake()
+        self.changes.happened()
 
     def browser_is_busy(self, session: BayeuxSession) -> bool:
         """5.3 point 9: whether another session of this browser holds a connect."""

@@ -87,7 +87,16 @@ class ChatChannel:
         if canned is not None:
             session.deliver(canned)
         else:
-            session.deliver(self.delivery(chat, chat.since(1), first=True))
+            session.bound = True
+            if self._server.quirks.slow_start:
+                asyncio.get_running_loop().call_later(self._server.quirks.slow_start, self._opened, session, chat)
+            else:
+                self._opened(session, chat)
+            return
+        self._bind(session, chat)
+
+    def _opened(self, session: BayeuxSession, chat: Chat) -> None:
+        session.deliver(self.delivery(chat, chat.since(1), first=True))
         self._bind(session, chat)
 
     def _request_notifications(self, session: BayeuxSession, credentials: dict[str, Any], position: int | None) -> None:

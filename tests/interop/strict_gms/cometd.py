@@ -74,6 +74,10 @@ class CometdView:
             if hold is not None and wake:
                 hold.wake()
 
+    async def until_gone(self, timeout: float = 10) -> None:
+        """Every client has gone."""
+        await self.bayeux.changes.until(lambda: not self.bayeux.sessions, timeout, "a client is still there")
+
     async def drop_connections(self) -> None:
         """Every WebSocket is cut."""
         for socket in list(self._sockets):

@@ -74,7 +74,7 @@ def limits_event(chat: Chat, limits: Limits) -> dict[str, Any]:
     }
 
 
-def upload(chat: Chat, limits: Limits, form: Form) -> dict[str, str]:
+def upload(chat: Chat, limits: Limits, form: Form, refusal: tuple[int, str] | None) -> dict[str, str]:
     """Take a file in; returns the result data (2.2, 3.6).
 
     Raises:
@@ -85,6 +85,8 @@ def upload(chat: Chat, limits: Limits, form: Form) -> dict[str, str]:
         raise ViolationError("2.2", "an upload is a multipart form with a part 'file'")
     if not chat.counts.asked:
         raise ViolationError("2.8", "the limits are to be asked first")
+    if refusal is not None:
+        raise FileRefusedError(*refusal)
     size = len(form.file.content)
     # Genesys' rule (2.8): max-files > 0 and used < max, and total-size > 0 and used-total < total.
     if chat.counts.files >= limits.upload_max_files:

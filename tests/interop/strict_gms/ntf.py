@@ -67,7 +67,7 @@ class NtfView:
                 case "fileGetLimits" | "fileGetsLimits":
                     return self._answer(chat, [files.limits_event(chat, limits)], None)
                 case "fileUpload":
-                    return self._answer(chat, [], files.upload(chat, limits, form))
+                    return self._answer(chat, [], files.upload(chat, limits, form, self._server.refuse_files))
                 case "fileDownload":
                     return web.Response(body=files.download(chat, limits, form.fields["fileId"]))
                 case _:

@@ -25,6 +25,7 @@ class Quirks:
         errors_at: where an error stands on CometD: in ``data``, or as top-level ``errors`` or ``error`` (3.4).
         early_delivery: the delivery comes before the acknowledgement of its publication (5.3 point 5, section 10).
         quiet_end: the answer to a disconnect does not show the own ParticipantLeft (2.3: messages may be empty).
+        slow_start: seconds until the first delivery of a chat on CometD (3.2 step 5).
         late_end: seconds until the end of the chat is delivered on CometD after a disconnect (3.2).
     """
 
@@ -40,4 +41,5 @@ class Quirks:
     errors_at: Literal["data", "errors", "error"] = "data"
     early_delivery: bool = False
     quiet_end: bool = False
+    slow_start: float = 0.0
     late_end: float = 0.0

@@ -146,7 +146,9 @@ class RestView:
                 case "file/limits":
                     return json_answer(envelope(chat, [files.limits_event(chat, limits)], with_chat_id=False))
                 case "file":
-                    return json_answer(envelope(chat, [], data=files.upload(chat, limits, form)))
+                    return json_answer(
+                        envelope(chat, [], data=files.upload(chat, limits, form, self._server.refuse_files))
+                    )
                 case "file/download":
                     return web.Response(body=files.download(chat, limits, file_id or ""))
                 case _:

@@ -29,6 +29,7 @@ class StrictGms:
         chats: all of them, in the order of their making.
         canned: answers to be given as they are.
         refuse_chats: the code and advice with which new chats are refused (2.5).
+        refuse_files: the code and advice with which uploads are refused, whatever the limits say (2.5).
         busy_polls: how many refreshes get statusCode 1 (2.4).
         sent: every JSON text that went out on CometD.
     """
@@ -78,6 +79,7 @@ class StrictGms:
         self.chats: list[Chat] = []
         self.canned = Canned()
         self.refuse_chats: tuple[int, str] | None = None
+        self.refuse_files: tuple[int, str] | None = None
         self.busy_polls = 0
         self.sent: list[str] = []
         self.cometd = CometdView(self)
