@@ -336,6 +336,9 @@ class CometdServer:
                 return reply | {"successful": False, "error": self.subscribe_error}
             client.channels.add(message["subscription"])
             return reply | {"subscription": message["subscription"]}
+        if channel == "/meta/unsubscribe":
+            client.channels.discard(message["subscription"])
+            return reply | {"subscription": message["subscription"]}
         if channel == "/meta/disconnect":
             self.clients.pop(message["clientId"], None)
             client.something.set()

@@ -288,6 +288,7 @@ def test_a_forgotten_request_is_answered_no_more():
     engine.abandon(first["id"])
     assert engine.forget() == [second["id"]]
     assert engine.received([ok(first), ok(second)]) == []
+    assert engine.unsubscribe("/x").items() >= {"channel": "/meta/unsubscribe", "subscription": "/x"}.items()
     assert engine.disconnect()["channel"] == "/meta/disconnect"
 
 

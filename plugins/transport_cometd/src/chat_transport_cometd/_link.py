@@ -175,7 +175,8 @@ class Link:
         if self._up and self._carrier is not None:
             self._up = False
             with contextlib.suppress(TransportError, _LostError, TimeoutError):
-                await self._request([self._engine.disconnect()], timeout=FAREWELL)
+                farewell = [self._engine.unsubscribe(self._channel), self._engine.disconnect()]
+                await self._request(farewell, timeout=FAREWELL)
         self._up = False
         if self._keeper is not None:
             self._keeper.cancel()

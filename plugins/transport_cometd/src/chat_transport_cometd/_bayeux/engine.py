@@ -27,6 +27,7 @@ __all__ = [
 HANDSHAKE: Final = "/meta/handshake"
 CONNECT: Final = "/meta/connect"
 SUBSCRIBE: Final = "/meta/subscribe"
+UNSUBSCRIBE: Final = "/meta/unsubscribe"
 DISCONNECT: Final = "/meta/disconnect"
 
 #: Milliseconds since 1970 that are believed, at most (the year 5138).
@@ -176,6 +177,12 @@ class Engine:
     def subscribe(self, channel: str) -> Message:
         """Ask for a channel's messages."""
         message = self._request(SUBSCRIBE, client=True)
+        message["subscription"] = channel
+        return message
+
+    def unsubscribe(self, channel: str) -> Message:
+        """Ask for a channel's messages no longer."""
+        message = self._request(UNSUBSCRIBE, client=True)
         message["subscription"] = channel
         return message
 
