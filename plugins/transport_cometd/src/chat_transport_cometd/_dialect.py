@@ -29,6 +29,7 @@ from chat_gms.client import EventTranslator, refusal
 from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
 from chat_gms.operations import Credentials
 from chat_gms.verdict import Verdict, judge
+from chat_transport_cometd._bayeux.messages import parse_error
 
 __all__ = ["Delivery", "Dialect", "GmsDialect"]
 
@@ -203,7 +204,8 @@ def _with_errors(message: Mapping[str, Any], data: object) -> object:
         if isinstance(message.get("errors"), list) and "errors" not in data:
             return {**data, "errors": message["errors"]}
         if isinstance(message.get("error"), str) and "errors" not in data:
-            return {**data, "errors": [{"code": 0, "advice": message["error"]}]}
+            error = parse_error(message)
+            return {**data, "errors": [{"code": error.code, "advice": error.text}]}
         if not data:
             return None  # neither events nor an error: no envelope
     return data
