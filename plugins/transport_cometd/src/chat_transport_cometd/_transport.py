@@ -260,7 +260,17 @@ class CometdTransport:
             async with asyncio.timeout(ORPHAN_TIMEOUT):
                 if link.is_up:
                     await self._opened_at_last.wait()
+                    over = asyncio.Event()
+
+                    def watch(delivery: Delivery) -> bool:
+                        if delivery.ended is not None:
+                            over.set()
+                        return False
+
+                    self._watchers.append(watch)
                     await link.publish(self._dialect.command(LeaveCommand()))
+                    # GMS cleans up incompletely when the connection goes before the end was said.
+                    await over.wait()
 
     async def _open(self) -> Link:
         options = self._options
