@@ -176,6 +176,13 @@ class GmsDialect:
             "alias": self._alias,
         }
 
+    def away(self, position: int) -> Mapping[str, Any]:
+        """Return what the farewell of a visitor carries who will come back, ``position`` being the last index seen.
+
+        Not a part of ``Dialect``: where it is absent the farewell is a plain one.
+        """
+        return {"transcriptPosition": str(position)}
+
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take keys, alias and ids."""
         self._secure_key = saved.get("secure_key")

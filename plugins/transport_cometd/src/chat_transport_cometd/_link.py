@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 from attrs import frozen
@@ -169,13 +169,19 @@ class Link:
             raise RefusedError(happening.error.text, code=happening.error.code, origin=Origin.BAYEUX)
         return message
 
-    async def aclose(self) -> None:
-        """Say farewell if there is a link, and drop everything."""
+    async def aclose(self, going_away: Mapping[str, Any] | None = None) -> None:
+        """Say farewell if there is a link, and drop everything.
+
+        Args:
+            going_away: what the farewell carries (``ext``) when the chat goes on without this link.
+        """
         self._closing = True
         if self._up and self._carrier is not None:
             self._up = False
             with contextlib.suppress(TransportError, _LostError, TimeoutError):
-                farewell = [self._engine.unsubscribe(self._channel), self._engine.disconnect()]
+                farewell = [self._engine.disconnect(going_away)]
+                if going_away is None:
+                    farewell.insert(0, self._engine.unsubscribe(self._channel))
                 await self._request(farewell, timeout=FAREWELL)
         self._up = False
         if self._keeper is not None:

@@ -84,6 +84,8 @@ class CometdTransport:
         self._lasting: list[int] = []
         self._highest = 0
         self._ended: Ended | None = None
+        #: True once the visitor left or the chat ended.
+        self._over = False
         self._opening = True
         #: True while a chat may have been opened that nobody was told of.
         self._orphan = False
@@ -195,6 +197,7 @@ class CometdTransport:
         if isinstance(command, FileCommand):
             return await self._transfer(command)
         data = self._dialect.command(command)
+        self._over = self._over or isinstance(command, LeaveCommand)
         if isinstance(command, TypingCommand | LeaveCommand):
             await link.publish(data)
             return Reply()
@@ -249,10 +252,15 @@ class CometdTransport:
         if self._link is not None:
             if self._orphan:
                 await self._leave_orphan(self._link)
-            await self._link.aclose()
+            await self._link.aclose(self._going_away())
         self._queue.put_nowait(None)
 
     # Inside
+
+    def _going_away(self) -> Mapping[str, Any] | None:
+        """What the farewell carries when the chat goes on: GMS marks the visitor as away."""
+        away = getattr(self._dialect, "away", None)
+        return None if away is None or self._over or not self._highest else away(self._highest)
 
     async def _leave_orphan(self, link: Link) -> None:
         """Leave a chat whose start was given up, so that no agent waits for a visitor who is gone (RP-9)."""
@@ -268,6 +276,7 @@ class CometdTransport:
                         return False
 
                     self._watchers.append(watch)
+                    self._over = True
                     await link.publish(self._dialect.command(LeaveCommand()))
                     # GMS cleans up incompletely when the connection goes before the end was said.
                     await over.wait()
@@ -388,6 +397,7 @@ class CometdTransport:
             return
         if delivery.error is None and self._dialect.session_id:
             self._opened_at_last.set()
+        self._over = self._over or delivery.ended is not None
         taken = False
         for watcher in list(self._watchers):
             if watcher(delivery):

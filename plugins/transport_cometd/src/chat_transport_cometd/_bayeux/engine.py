@@ -6,7 +6,7 @@ id), keeps the advice, the acknowledgements and the clock offset. Knows no socke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
@@ -192,9 +192,12 @@ class Engine:
         message["data"] = data
         return message
 
-    def disconnect(self) -> Message:
+    def disconnect(self, ext: Mapping[str, Any] | None = None) -> Message:
         """Close the session."""
-        return self._request(DISCONNECT, client=True)
+        message = self._request(DISCONNECT, client=True)
+        if ext:
+            message["ext"] = dict(ext)
+        return message
 
     def received(self, messages: Sequence[Message], *, now: float = 0.0) -> list[Happening]:
         """Take what the server sent. ``now``: milliseconds since 1970, for the time extension."""
