@@ -174,6 +174,29 @@ def test_rp01_a_refused_fetch_is_said_at_once():
     assert third.index == 3
 
 
+def test_rp01_the_own_leaving_that_nobody_shows_is_no_loss():
+    """A server that is asked too late refuses; the last index of a chat that was left is the leaving itself."""
+    session = machine()
+    session.receive(batch(1, 2), 0.0)
+    assert session.end(Ended(reason=EndReason.LEFT, batch=batch(next_position=4)), 1.0) == []
+    assert session.fetch_due(1.0) == 3
+    (end,) = session.fetch_failed(1.1, refused=True)
+    assert isinstance(end, SessionEnded)
+
+
+def test_rp01_more_than_the_own_leaving_is_a_loss():
+    """Two indexes that were not seen hide what somebody else did, and so does one of a chat that was closed."""
+    for reason, known in ((EndReason.LEFT, 5), (EndReason.CLOSED, 4)):
+        session = machine()
+        session.receive(batch(1, 2), 0.0)
+        session.end(Ended(reason=reason, batch=batch(next_position=known)), 1.0)
+        session.fetch_due(1.0)
+        lost, end = session.fetch_failed(1.1, refused=True)
+        assert isinstance(lost, ContinuityLost)
+        assert (lost.after, lost.until) == (2, known - 1)
+        assert isinstance(end, SessionEnded)
+
+
 def test_rp01_a_refused_check_loses_nothing_and_is_not_repeated():
     """A server that refuses the position check while all is well is not asked again while all is well."""
     session = machine()

@@ -226,7 +226,9 @@ class Continuity:
             self._check_refused = True
             self._doubt = False
             self._give_up_at = None
-            if self._missing():
+            if self._misses_own_leaving_only():
+                self.expected = self._hint
+            elif self._missing():
                 self._lose(LossReason.FETCH_REFUSED, out)
         else:
             self._fetch_wanted = True
@@ -330,6 +332,14 @@ class Continuity:
     def _missing(self) -> bool:
         """There is evidence of an event that was not seen."""
         return bool(self._held) or self._hint > self.expected
+
+    def _misses_own_leaving_only(self) -> bool:
+        """The visitor has left, and the one index that was not seen is the last one: its own leaving.
+
+        A server need not show that event, nor the transcript of a chat that is over.
+        """
+        left = self._ending is not None and self._ending.reason is EndReason.LEFT
+        return left and not self._held and self._hint == self.expected + 1
 
     def _lose(self, reason: LossReason, out: list[Event]) -> None:
         """Put a ``ContinuityLost`` where the missing events should have stood, and go on behind it."""
