@@ -53,7 +53,7 @@ def envelope(
     indexes = [event["index"] for event in events if "index" in event]
     if indexes and quirks.repeats:
         before = [event for event in chat.events if event["index"] < indexes[0]]
-        events = [*before[-2:], *events, events[-1]]
+        events = [*before[-2:], *events, next(event for event in reversed(events) if "index" in event)]
     chat.delivered = max([chat.delivered, *indexes])
     answer: dict[str, Any] = {"messages": [event_view(chat, event) for event in events]}
     answer |= {"chatEnded": chat.ended, "statusCode": 0, "alias": chat.alias}
