@@ -350,3 +350,98 @@ def test_a_start_that_is_given_up_leaves_in_order(carrier: str):
             await server.cometd.until_gone()
 
     asyncio.run(main())
+
+
+async def away(server: StrictGms, carrier: str, place: Path) -> tuple[Any, dict[str, Any]]:
+    """A chat whose owner has gone away, and what takes it up again."""
+    stored = {"storage_options": {"directory": str(place / "state")}, "max_offline_duration": 60}
+    session = await start(server, carrier, **stored)
+    chat = await server.next_chat()
+    chat.agent_joins("Grace")
+    await session.wait_for(AgentConnected, timeout=5)
+    chat.resting = True
+    await session.detach()
+    return chat, {**options_for(carrier), **stored}
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_chat_that_ended_meanwhile_is_shown_to_its_end(carrier: str, tmp_path: Path):
+    """Section 2.4: statusCode 0 with chatEnded: deliver the messages, then end."""
+
+    async def main() -> None:
+        async with strict() as server:
+            chat, options = await away(server, carrier, tmp_path)
+            chat.agent_says("Bye")
+            chat.close()
+            session = await chat_core.restore_session(**options)
+            assert (await session.wait_for(SessionEnded, timeout=5)).reason is EndReason.CLOSED
+            lines = shown(await everything(session))
+            assert lines == ["Ada joined", "Grace joined", "Bye", "Grace left", "ended closed"]
+            await session.aclose()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_a_chat_that_the_server_lost_is_not_restored(carrier: str, tmp_path: Path):
+    """Section 2.6: a late restoration fails with an error answer, here the 249 form."""
+
+    async def main() -> None:
+        async with strict() as server:
+            chat, options = await away(server, carrier, tmp_path)
+            chat.ended = chat.told_end = True
+            with pytest.raises(chat_core.NoSessionToRestore):
+                await chat_core.restore_session(**options)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_another_chat_server_takes_over(carrier: str):
+    """Section 2.6: the signs are a new alias and a ParticipantLeft with reason 8; the chat goes on."""
+
+    async def main() -> None:
+        async with strict() as server, start(server, carrier) as session:
+            chat = await server.next_chat()
+            chat.agent_joins("Grace")
+            await session.wait_for(AgentConnected, timeout=5)
+            chat.alias = "1323"
+            chat.agent_leaves(reason="8")
+            assert (await session.wait_for(AgentDisconnected, timeout=5)).reason_code == "8"
+            chat.agent_joins("Grace")
+            await session.send_message("still there?", until="echoed")
+            await session.leave()
+            lines = ["Ada joined", "Grace joined", "Grace left", "Grace joined", "still there?", "ended left"]
+            assert shown(await everything(session)) == lines
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_two_chats_at_once_do_not_mix(carrier: str):
+    """Section 3.2: one CometD connection serves one chat session; each has its own cookie and keys."""
+
+    async def main() -> None:
+        async with strict() as server, start(server, carrier) as one, start(server, carrier) as other:
+            for number, session in enumerate((one, other)):
+                chat = await server.next_chat()
+                chat.agent_joins(f"Agent {number}")
+                await session.wait_for(AgentConnected, timeout=5)
+                await session.send_message(f"to {number}", until="echoed")
+                await chat.hears(f"to {number}")
+                chat.agent_says(f"from {number}")
+                assert (await session.wait_for(MessageReceived, timeout=5)).text == f"from {number}"
+            assert [chat.texts for chat in server.chats] == [["to 0", "from 0"], ["to 1", "from 1"]]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("carrier", ["websocket", "long-polling"])
+def test_the_documented_form_of_the_cookie(carrier: str, tmp_path: Path):
+    """Section 3.1: 27 characters, with SameSite, HttpOnly, Secure and Partitioned."""
+
+    async def main() -> None:
+        async with strict(documented_cookie=True) as server:
+            await whole_chat(server, carrier, tmp_path)
+
+    asyncio.run(main())

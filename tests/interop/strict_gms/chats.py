@@ -54,6 +54,11 @@ def _secure_key(view: View) -> str:
     return key
 
 
+def _reason(code: str | None) -> dict[str, dict[str, str]] | None:
+    """2.5: why somebody left."""
+    return {"GCTI_SYSTEM": {"quit-reason-code": code}} if code else None
+
+
 @dataclass
 class Chat:
     """One chat session of Chat Server, whoever looks at it."""
@@ -222,8 +227,7 @@ class Chat:
         if not self.ended:
             self.ended = True
             self.removal_reason = reason
-            attributes = {"GCTI_SYSTEM": {"quit-reason-code": reason}} if reason else None
-            self.add(self.client, "ParticipantLeft", eventAttributes=attributes)
+            self.add(self.client, "ParticipantLeft", eventAttributes=_reason(reason))
 
     # The agent face
 
@@ -262,10 +266,10 @@ class Chat:
         """2.8: a FileUploaded event shows the name and the id. Returns the id."""
         return self.store(self._present(), Upload(name, content, "application/octet-stream"), {})
 
-    def agent_leaves(self) -> None:
+    def agent_leaves(self, reason: str | None = None) -> None:
         """2.5: reason "0" is not delivered here, hence no eventAttributes (2.11). The chat goes on (9)."""
         person, self._agent = self._present(), None
-        self.add(person, "ParticipantLeft")
+        self.add(person, "ParticipantLeft", eventAttributes=_reason(reason))
 
     def close(self) -> None:
         """The agent ends the chat (2.11)."""
