@@ -35,16 +35,15 @@ from chat_core import (
     StateCorruptError,
     TransportContext,
     TypingCommand,
-    UnsupportedCommandError,
     check_server_url,
 )
-from chat_gms import ntf
-from chat_gms.http import CookieBox, HttpLink
-from chat_gms.transfer import FileCommand, FileTransfer
+from chat_gms.http import CookieBox
+from chat_gms.transfer import FileCommand
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
 from chat_transport_cometd._dialect import Delivery, Dialect, GmsDialect
+from chat_transport_cometd._files import Files
 from chat_transport_cometd._link import CarrierMaker, Link, LinkEvents
 from chat_transport_cometd.options import CometdOptions
 
@@ -76,7 +75,7 @@ class CometdTransport:
         self._dialect: Dialect = options.dialect if options.dialect is not None else GmsDialect(options.service)
         self._cookies = CookieBox()
         self._link: Link | None = None
-        self._files: FileTransfer | None = None
+        self._files = Files(self._url, options, dialect=self._dialect, cookies=lambda: self._cookies)
         self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
         self._watchers: list[_Watcher] = []
         self._fetching = asyncio.Lock()
@@ -195,7 +194,7 @@ class CometdTransport:
         if link is None or self._closed:
             raise NotSentError("the transport is closed")
         if isinstance(command, FileCommand):
-            return await self._transfer(command)
+            return await self._files.send(command)
         data = self._dialect.command(command)
         self._over = self._over or isinstance(command, LeaveCommand)
         if isinstance(command, TypingCommand | LeaveCommand):
@@ -246,9 +245,8 @@ class CometdTransport:
         if self._closed:
             return
         self._closed = True
-        if self._files is not None:
-            with contextlib.suppress(Exception):
-                await self._files.aclose()
+        with contextlib.suppress(Exception):
+            await self._files.aclose()
         if self._link is not None:
             if self._orphan:
                 await self._leave_orphan(self._link)
@@ -337,29 +335,6 @@ class CometdTransport:
             makers["websocket"] = websocket
         makers["long-polling"] = long_polling
         return makers
-
-    async def _transfer(self, command: FileCommand) -> Reply:
-        """Files go beside Bayeux, by HTTP to chat-ntf, with the session's affinity cookie."""
-        keys = getattr(self._dialect, "credentials", None)
-        if keys is None:
-            raise UnsupportedCommandError(
-                f"the dialect {type(self._dialect).__name__} has no files: it lacks 'credentials'; nothing was sent"
-            )
-        if self._files is None:
-            url = files_url(self._url, self._options.files_url)
-            self._files = FileTransfer(
-                url,
-                ntf,
-                link=lambda: HttpLink(
-                    self._options,
-                    cookies=self._cookies,
-                    secure=url.startswith("https:"),
-                    transport=self._options.http_transport,
-                    patient=True,
-                ),
-                learn=lambda _: None,
-            )
-        return await self._files.send(command, keys)
 
     async def _ask(self, position: int, is_answer: Callable[[Delivery], bool]) -> Delivery:
         """Ask for the transcript and wait for the delivery that answers."""
@@ -464,25 +439,6 @@ def _shows_own(batch: Batch, above: int) -> bool:
 
 def _is_own_message(event: Event) -> bool:
     return isinstance(event, MessageReceived) and event.own
-
-
-def files_url(url: str, given: str | None) -> str:
-    """Return where files go: beside ``/genesys/cometd`` there is ``/genesys/2/chat-ntf``.
-
-    Raises:
-        UnsupportedCommandError: nobody said, and the server's address does not tell.
-    """
-    if given is not None:
-        return given
-    scheme, separator, rest = url.partition("://")
-    base, found, _ = rest.rstrip("/").rpartition("/cometd")
-    if not found or not rest.rstrip("/").endswith("/cometd"):
-        raise UnsupportedCommandError(
-            f"where files go cannot be told from {url}: it does not end in /cometd; nothing was sent",
-            advice="give transport_options={'files_url': ...}, the address of the chat-ntf service",
-        )
-    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    return f"{scheme}{separator}{base}/2/chat-ntf"
 
 
 def make_transport(context: TransportContext) -> CometdTransport:
