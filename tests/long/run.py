@@ -13,6 +13,7 @@ import json
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,24 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import load  # noqa: E402 - found through the line above
+from support import kills, load  # noqa: E402 - found through the line above
 
 MINUTES = 60
 
+
+async def _kill(seed: int) -> dict[str, Any]:
+    counts: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as state:
+        for number, carrier in enumerate(("cometd-websocket", "cometd-long-polling", "rest")):
+            place = Path(state) / carrier
+            counts[carrier] = await kills.on_the_sandbox(carrier, place, kills=[68, 66, 66][number], seed=seed + number)
+        counts["java"] = await kills.on_the_java_server(Path(state) / "java", kills=200, seed=seed)
+    return counts
+
+
 #: Name, what it does, and the function that is given a seed and returns counts.
 RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
+    "kills": ("200 kills on the sandbox and 200 on CometD's Java server, each followed by a restore", _kill),
     "rest-sessions": (
         "1,000 REST sessions in one process for five minutes",
         lambda seed: load.rest_sessions(1000, 300.0, seed=seed),
