@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from chat_core._contracts.storage import StorageContext
-from chat_core._model.errors import ErrorCode, StorageCapacityError, StorageError, StorageUnavailableError
+from chat_core._model.errors import (
+    ErrorCode,
+    SessionInUseError,
+    StorageCapacityError,
+    StorageError,
+    StorageUnavailableError,
+)
 from chat_core._storages import codec
 from chat_core._storages.codec import POSITION_KEY, Stored
 from chat_core._storages.locks import OwnerLock
@@ -114,6 +120,8 @@ class FileStorage:
             StorageCapacityError: there is no space.
             StorageUnavailableError: it cannot be written.
         """
+        if self._lock is not None and not self._lock.in_place:
+            self._come_back()
         if state is None:
             self._last = None
             self._remove("json")
@@ -126,6 +134,19 @@ class FileStorage:
                 self._write("position", codec.encode_position(self._last.serial, position), sync=False)
                 return
         self._replace(self._stored(state))
+
+    def _come_back(self) -> None:
+        """Make the directory again that was removed under its owner, and own it; everything is to be written anew."""
+        assert self._lock is not None
+        self._ready = self._last = None
+        _ = self.directory
+        try:
+            self._lock.renew()
+        except SessionInUseError as error:
+            raise StorageUnavailableError(
+                f"{self.directory} was removed, and another session has the profile {self._profile!r} there now",
+                advice="do not remove the state directory while sessions use it",
+            ) from error
 
     def _stored(self, state: Mapping[str, Any]) -> Stored:
         return Stored(

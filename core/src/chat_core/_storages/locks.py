@@ -56,25 +56,51 @@ class OwnerLock:
                     code=ErrorCode.IN_USE_HERE,
                     advice=_IN_USE,
                 )
-            try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-            except OSError as error:
-                raise StorageUnavailableError(
-                    f"the lock file {self._path} cannot be used: {error.strerror or error}"
-                ) from error
-            if not _lock(descriptor):
-                owner = _read_owner(descriptor)
-                os.close(descriptor)
-                raise SessionInUseError(
-                    f"the profile {self._profile!r} is held by another process{owner}",
-                    code=ErrorCode.IN_USE_ELSEWHERE,
-                    advice=_IN_USE,
-                )
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0) if hasattr(os, "pwrite") else None
-            _held[self._key] = os.getpid()
-            self._descriptor = descriptor
+            self._descriptor = self._take()
             self._process = os.getpid()
+            _held[self._key] = os.getpid()
+
+    def _take(self) -> int:
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        except OSError as error:
+            raise StorageUnavailableError(
+                f"the lock file {self._path} cannot be used: {error.strerror or error}"
+            ) from error
+        if not _lock(descriptor):
+            owner = _read_owner(descriptor)
+            os.close(descriptor)
+            raise SessionInUseError(
+                f"the profile {self._profile!r} is held by another process{owner}",
+                code=ErrorCode.IN_USE_ELSEWHERE,
+                advice=_IN_USE,
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode("ascii"), 0) if hasattr(os, "pwrite") else None
+        return descriptor
+
+    @property
+    def in_place(self) -> bool:
+        """True while the locked file is the one at the path: nobody has removed it."""
+        if self._descriptor is None:
+            return False
+        try:
+            there, ours = self._path.stat(), os.fstat(self._descriptor)
+        except OSError:
+            return False
+        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def renew(self) -> None:
+        """Lock the path again, whose file was removed under this owner.
+
+        Raises:
+            SessionInUseError: somebody else has locked the new file.
+            StorageUnavailableError: the lock file cannot be used.
+        """
+        with _guard:
+            old, self._descriptor = self._descriptor, self._take()
+        if old is not None:
+            os.close(old)
 
     def release(self) -> None:
         """Stop being the owner. Idempotent."""
