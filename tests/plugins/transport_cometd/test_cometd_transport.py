@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,9 @@ from chat_core import (
     UnsupportedCommandError,
     UserDataCommand,
 )
-from chat_transport_cometd import _link, _transport
+from chat_gms.http import CookieBox
+from chat_transport_cometd import CometdOptions, _link, _transport
+from chat_transport_cometd._carriers.long_polling import LongPolling
 from chat_transport_cometd._transport import make_transport
 from plugins.transport_cometd.cometd_server import CometdServer
 from plugins.transport_cometd.rig import ADA, CARRIERS, Inbox, Recorder, chatting, make, run, until
@@ -1149,5 +1152,32 @@ def test_an_event_of_the_session_reads_as_a_message():
             (event,) = inbox.of(Batch)[0].events
             assert isinstance(event, MessageReceived)
             assert str(event) == "Grace: hi"
+
+    run(main())
+
+
+def test_a_request_that_is_broken_off_with_its_carrier_is_ambiguous():
+    """Whoever sends is told, and is not taken for cancelled."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        wire: Any = None
+        carrier = LongPolling(
+            f"http://127.0.0.1:{port}/", CometdOptions(), cookies=CookieBox(), wire=wire, max_message_size=1024
+        )
+        sending = asyncio.create_task(carrier.send([{"channel": "/x"}], timeout=30))
+        while not carrier._requests:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await carrier.aclose()
+        with pytest.raises((AmbiguousError, NotSentError)):
+            await sending
+        server.close()
+        await server.wait_closed()
 
     run(main())

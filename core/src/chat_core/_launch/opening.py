@@ -26,6 +26,7 @@ from chat_core._launch.url import check_server_url, same_origin
 from chat_core._loggers.adapter import make_log
 from chat_core._model.errors import (
     ChatError,
+    ConnectError,
     InvalidPluginError,
     NoSessionToRestore,
     OptionError,
@@ -38,6 +39,7 @@ from chat_core._model.errors import (
 from chat_core._plugins.options import build_options
 from chat_core._plugins.registry import registry
 from chat_core._plugins.selection import Selection, select
+from chat_core._session.guard import Guarded, is_being_cancelled
 from chat_core._session.parts import OnExit, SessionParts
 from chat_core._session.session import Session, save_first_state
 from chat_core._session.state import SavedState
@@ -263,8 +265,12 @@ async def _open(prepared: _Prepared, transport: Transport, opening: Any) -> Open
             f"the transport {prepared.transport.name!r} did not open within {prepared.start_timeout:g} s",
             advice="the transport does not keep its own time limit; report it to its author",
         ) from error
-    except (ChatError, asyncio.CancelledError):
+    except ChatError:
         raise
+    except asyncio.CancelledError as error:
+        if is_being_cancelled():
+            raise
+        raise ConnectError(f"the transport {prepared.transport.name!r} gave up while opening") from error
     except Exception as error:
         raise InvalidPluginError(
             f"the transport {prepared.transport.name!r} raised {type(error).__name__} while opening: {error}",
@@ -280,14 +286,15 @@ async def _open(prepared: _Prepared, transport: Transport, opening: Any) -> Open
 
 async def _give_up(transport: Transport, runner: StorageRunner, log: Log, *, leave: bool = True) -> None:
     """After a failed or cancelled start: leave the chat that may be there, drop the link, give the state up."""
+    guarded = Guarded(transport)
 
     async def clean_up() -> None:
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT):
                 if leave:
                     with contextlib.suppress(Exception):
-                        await transport.send(LeaveCommand())
-                await transport.aclose()
+                        await guarded.send(LeaveCommand())
+                await guarded.aclose()
         except Exception as error:  # noqa: BLE001 - the start has failed already, with a reason of its own
             log.debug("the transport did not close in time", type(error).__name__)
         with contextlib.suppress(ChatError):

@@ -27,6 +27,7 @@ from chat_core._model.events import (
 )
 from chat_core._session.continuity import Continuity
 from chat_core._session.flow import Flow
+from chat_core._session.guard import Guarded
 from chat_core._session.log import EventLog
 from chat_core._session.outbox import Outbox
 from chat_core._session.parts import ConnectionState, SessionParts
@@ -60,7 +61,7 @@ class Engine:
 
     def __init__(self, parts: SessionParts, opened: Opened) -> None:
         self.parts = parts
-        self.transport = parts.transport
+        self.transport = Guarded(parts.transport)
         self.session_id = opened.session_id
         self.parties: dict[int | None, Party] = {}
         self.user_data: dict[str, Any] = dict(parts.user_data)
@@ -81,7 +82,7 @@ class Engine:
             positions=positions, now=self._loop.time(), restored_until=parts.delivered, timing=parts.timing
         )
         self.flow = Flow(
-            transport=parts.transport,
+            transport=self.transport,
             machine=machine,
             log=self.log,
             logger=parts.log,
@@ -89,7 +90,7 @@ class Engine:
             on_batch=self._on_batch,
         )
         self.outbox = Outbox(
-            send=parts.transport.send,
+            send=self.transport.send,
             flow=self.flow,
             can_read_back=positions,
             log=parts.log,

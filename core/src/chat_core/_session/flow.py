@@ -9,10 +9,11 @@ from collections.abc import Callable
 from attrs import evolve
 
 from chat_core._contracts.logger import Log
-from chat_core._contracts.transport import Batch, Ended, LinkDown, LinkUp, Opened, Transport
+from chat_core._contracts.transport import Batch, Ended, LinkDown, LinkUp, Opened
 from chat_core._model.errors import ChatError, ErrorCode, NotSentError, RefusedError, TransportError
 from chat_core._model.events import EndReason, ErrorInfo, Event
 from chat_core._session.continuity import Continuity
+from chat_core._session.guard import Guarded
 from chat_core._session.log import EventLog
 
 __all__ = ["Flow"]
@@ -33,7 +34,7 @@ class Flow:
     def __init__(
         self,
         *,
-        transport: Transport,
+        transport: Guarded,
         machine: Continuity,
         log: EventLog,
         logger: Log,

@@ -140,8 +140,13 @@ class StorageRunner:
                         undo = getattr(self._storage, "release", None) if method == "acquire" else None
                         result = await self._on_thread(function, arguments, undo)
                     return await result if inspect.isawaitable(result) else result
-            except (ChatError, asyncio.CancelledError):
+            except ChatError:
                 raise
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise StorageError(f"the storage {self._name!r} gave {method} up in the middle") from error
             except Exception as error:
                 if not limit.expired():  # a storage may have a TimeoutError of its own
                     raise StorageError(

@@ -59,7 +59,14 @@ class LongPolling:
         request.add_done_callback(self._finished)
         # Left to finish when whoever sends is cancelled: its answer may bring events, and httpx never gets the place of
         # a cancelled request back into its pool.
-        await asyncio.shield(request)
+        try:
+            await asyncio.shield(request)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if request.cancelled() and task is not None and not task.cancelling():
+                # Not whoever sends was cancelled but the request, when the carrier was closed.
+                raise AmbiguousError("the connection was closed before the answer came") from None
+            raise
 
     def _finished(self, request: asyncio.Task[None]) -> None:
         self._requests.discard(request)

@@ -1,0 +1,133 @@
+"""RP-10: secrets and message text, as canaries, in everything that a program can print, log or leave on a disk."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import stat
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chat_core
+from chat_core import ChatError, MessageReceived
+from chat_sandbox import Sandbox
+from plugins.carriers import every_carrier, options
+from support.gates import Gate
+
+SECRETS = {
+    "password": "canary-password",
+    "header": "canary-header",
+    "user data": "canary-userdata",
+    "sent": "canary-sent",
+    "received": "canary-received",
+    "preview": "canary-preview",
+    "notice": "canary-notice",
+    "file name": "canary-file.txt",
+}
+
+
+@every_carrier
+@pytest.mark.parametrize("trouble", [False, True], ids=["smooth", "trouble"])
+def test_rp10_no_canary_is_found(carrier: str, trouble: bool, tmp_path: Path):
+    """A chat with everything in it, with every library logging at DEBUG, smooth and with every kind of failure."""
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setLevel(logging.DEBUG)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    seen: list[Any] = []
+
+    def note(*things: Any) -> None:
+        for thing in things:
+            print(repr(thing), thing if isinstance(thing, str) else "", file=out)
+
+    def fail(error: BaseException) -> None:
+        note(error)
+        traceback.print_exception(error, file=out)
+
+    async def main() -> list[str]:
+        async with Sandbox(max_message_length=40) as sandbox, Gate(sandbox.port) as front:
+            given = options(carrier, sandbox)
+            given["server_url"] = front.through(given["server_url"])
+            given["transport_options"] = {
+                **given.get("transport_options", {}),
+                "auth": ("ada", SECRETS["password"]),
+                "headers": {"apikey": SECRETS["header"]},
+            }
+            session = await chat_core.start_session(
+                username="Ada",
+                user_data={"card": SECRETS["user data"]},
+                storage_options={"directory": str(tmp_path / "state")},
+                max_offline_duration=60.0,
+                on_exit="detach",
+                **given,
+            )
+            agent = await sandbox.next_chat()
+            secrets = [agent.chat.secure_key, agent.chat.user_id]
+            await agent.join("Grace")
+            reader = asyncio.create_task(_read(session, seen))
+            await agent.say(SECRETS["received"])
+            await session.wait_for(MessageReceived, timeout=10)
+            if trouble:
+                sandbox.faults.lose_answer()
+            receipt = await session.send_message(SECRETS["sent"], until="echoed")
+            await session.send_typing(True, SECRETS["preview"])
+            await session.set_user_data({"more": SECRETS["user data"]})
+            await session.send_custom_notice(SECRETS["notice"])
+            await session.update_nickname("Countess")
+            await session.send_file(b"x", name=SECRETS["file name"])
+            note(session, session.options, session.options.explain(), receipt, *session.parties, session.guarantees)
+            if trouble:
+                for attempt in (
+                    session.send_message(SECRETS["sent"] + "x" * 60),
+                    session.download_file("no-such-file", to=tmp_path / "x"),
+                    session.set_user_data({"bad": {1, SECRETS["user data"]}}),
+                ):
+                    try:
+                        await attempt
+                    except (ChatError, TypeError) as error:
+                        fail(error)
+                sandbox.faults.forget_sessions()
+                sandbox.faults.drop_connections()
+                sandbox.faults.answer_http(503, 2, body=SECRETS["received"])
+                await agent.say(SECRETS["received"])
+                await session.send_message("on", until="echoed")
+            await session.detach()
+            await reader
+            note(*seen)
+            for path in (tmp_path / "state").iterdir():
+                assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+                assert not any(one.encode() in path.read_bytes() for one in SECRETS.values()), path
+            if trouble:
+                sandbox.forget_chat(agent.chat)
+                try:
+                    await chat_core.restore_session(
+                        storage_options={"directory": str(tmp_path / "state")},
+                        transport=given["transport"],
+                        transport_options=given["transport_options"],
+                    )
+                except ChatError as error:
+                    fail(error)
+            return secrets
+
+    try:
+        secrets = asyncio.run(main())
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)
+    text = out.getvalue()
+    assert len(text) > 1000, "something was written at all"
+    for secret in [*SECRETS.values(), *secrets]:
+        place = text.find(secret)
+        assert place < 0, text[max(0, place - 300) : place + 60]
+
+
+async def _read(session: Any, seen: list[Any]) -> None:
+    async for event in session.events():
+        seen.append(event)  # noqa: PERF401 - each counts as finished when the next is asked for
