@@ -281,7 +281,7 @@ def test_249_on_a_dead_session_rejects_the_message(carrier: str, errors_at: Any)
             assert "anybody?" not in chat.texts
             if errors_at == "data":
                 await session.wait_for(SessionEnded, timeout=5)
-            await session.aclose()
+            await session.detach()
 
     asyncio.run(main())
 

@@ -21,6 +21,8 @@ View = Literal["rest", "cometd"]
 
 #: An alias that an answer brought this many seconds ago may still be on its way to the client.
 _ON_ITS_WAY = 0.05
+#: So many different ones at once, at most.
+_MOST_ON_THEIR_WAY = 3
 #: The worked exchange of 2.11 begins at this time.
 _EPOCH = 1_700_000_000_000
 
@@ -182,7 +184,7 @@ class Chat:
         newest: set[str] = set()
         for issued, alias in reversed(self._issued):
             newest.add(alias)
-            if now - issued > _ON_ITS_WAY:
+            if now - issued > _ON_ITS_WAY or len(newest) == _MOST_ON_THEIR_WAY:
                 break
         return newest
 
