@@ -445,3 +445,18 @@ def test_the_documented_form_of_the_cookie(carrier: str, tmp_path: Path):
             await whole_chat(server, carrier, tmp_path)
 
     asyncio.run(main())
+
+
+def test_a_transcript_that_is_asked_for_does_not_overlap_with_a_poll():
+    """Section 9: one poll at a time, also when the session asks for the transcript besides."""
+
+    async def main() -> None:
+        async with strict(answer_time=0.2) as server, start(server, "rest") as session:
+            chat = await server.next_chat()
+            for number in range(4):
+                await chat.until(lambda: chat.refreshing)  # a poll is on its way
+                transcript = await session.get_transcript()
+                assert shown(transcript)[0] == "Ada joined"
+                await session.send_message(str(number))
+
+    asyncio.run(main())

@@ -120,6 +120,7 @@ class RestView:
         if chat.refreshing:
             raise ViolationError("9", "one poll at a time, the next one after the answer")
         chat.refreshing = True
+        chat.changes.happened()
         try:
             await asyncio.sleep(self._server.answer_time)  # the time that this server takes
             chat.operations.append("refresh")
