@@ -94,6 +94,8 @@ class RestTransport:
         self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
         self._poller: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
+        #: One poll at a time, and none while the transcript is asked for.
+        self._refreshing = asyncio.Lock()
         self._ended: Ended | None = None
         self._down = False
         self._closed = False
@@ -129,7 +131,8 @@ class RestTransport:
 
     async def fetch(self, position: int) -> Batch:
         """Ask for the transcript from an index on; the answer is this request's own."""
-        envelope = await self._ask(rest.refresh(self._keys, position))
+        async with self._refreshing:
+            envelope = await self._ask(rest.refresh(self._keys, position))
         # Polls go on from where they were: what is fetched here need not have reached the session's log.
         highest = self._highest
         try:
@@ -193,7 +196,9 @@ class RestTransport:
         while self._ended is None:
             await self._wait(pause)
             try:
-                envelope = await self._ask(rest.refresh(self._keys, self._highest + 1))
+                envelope = await self._poll()
+                if envelope is None:
+                    return
             except RefusedError as error:
                 if error.session_unknown:
                     return  # the end was put by _ask
@@ -217,6 +222,13 @@ class RestTransport:
                     self._put(batch)
                 self._set_up()
                 pause = pace.pause(self._now())
+
+    async def _poll(self) -> Envelope | None:
+        """Ask once; None when the chat ended before it was the turn of this poll."""
+        async with self._refreshing:
+            if self._ended is not None:
+                return None
+            return await self._ask(rest.refresh(self._keys, self._highest + 1))
 
     async def _wait(self, pause: float) -> None:
         """Wait for the next poll; a command that was sent makes it come at the quick pace."""
