@@ -559,3 +559,39 @@ def test_timing_can_be_changed():
     session = Continuity(positions=True, now=0.0, timing=evolve(Timing(), hold=1.0))
     session.receive(batch(2), 0.0)
     assert session.wakeup() == 1.0
+
+
+def test_rp01_the_time_for_an_answer_stops_while_there_is_no_link():
+    """Ten seconds begin anew with the link: nothing is called lost because the link was away for long."""
+    session = machine()
+    session.receive(batch(1), 0.0)
+    session.receive(batch(3), 1.0)
+    assert session.fetch_due(1.5) == 2
+    session.fetch_failed(2.0)
+    session.link_down(3.0)
+    session.link_up(60.0)
+    assert places(session.tick(60.1)) == []
+    assert session.fetch_due(60.1) == 2
+    assert places(session.fetched(batch(2, 3, next_position=4), 60.2)) == [2, 3]
+
+
+def test_rp01_a_transcript_knows_better_than_a_hint():
+    """A position that no event follows is forgotten once the transcript, asked for afterwards, ends before it."""
+    session = machine()
+    session.receive(batch(1, 2, next_position=9), 0.0)
+    assert session.fetch_due(0.5) == 3
+    assert session.fetched(batch(next_position=3), 0.6) == []
+    assert session.fetch_due(20.0) is None
+    assert session.tick(20.0) == []
+    assert places(session.receive(batch(3), 21.0)) == [3]
+
+
+def test_what_comes_after_a_position_reset_is_not_called_restored():
+    """Indexes count anew, and what an earlier owner had finished was counted the old way."""
+    session = machine(restored_until=5)
+    assert [event.restored for event in session.receive(batch(1, 2, 3, 4, 5, 6), 0.0)] == [True] * 5 + [False]
+    session.want_fetch(1.0)
+    assert session.fetch_due(1.0) == 7
+    session.fetched(batch(next_position=1), 1.1)
+    (event,) = session.receive(batch(1), 2.0)
+    assert (event.index, event.restored) == (1, False)

@@ -36,7 +36,7 @@ from chat_core._model.events import (
 )
 from chat_core._session.outbox import OutboxLimits
 from chat_core._session.parts import ConnectionState
-from chat_core._session.receipts import ReceiptState
+from chat_core._session.receipts import Receipt, ReceiptState
 from chat_core._session.session import Session
 from support.backend import ALL, FakeTransport
 from support.clock import run_virtually
@@ -1187,3 +1187,70 @@ def test_rp08_an_overdue_interruption_is_told():
         return event
 
     assert run_virtually(run()).overdue
+
+
+def test_rp04_an_answer_that_was_asked_for_before_the_send_settles_nothing():
+    """The transcript on its way when the send became unclear may be older than the message; a newer one decides."""
+
+    class Slow(FakeTransport):
+        """The first answer is what the server had when it was asked, and takes five seconds."""
+
+        async def fetch(self, position: int) -> Batch:
+            self.fetches.append(position)
+            answer = self.backend.answer(position)
+            await asyncio.sleep(5.0 if len(self.fetches) == 1 else 0.01)
+            return answer
+
+        def push(self, batch: Batch) -> None:
+            """Nothing is pushed: the transcript alone tells."""
+
+    async def main() -> list[str]:
+        transport = Slow()
+        session = await open_session(transport)
+        transport.put(Batch(next_position=transport.backend.next_position + 1))  # a hint: something is missing
+        while not transport.fetches:
+            await asyncio.sleep(0.01)
+        transport.faults = [("after", AmbiguousError("no answer"))]
+        await session.send_message("once", until="echoed")
+        await session.leave()
+        return transport.backend.texts
+
+    assert run_virtually(main()) == ["once"]
+
+
+def test_rp04_a_transcript_that_is_refused_settles_nothing_and_nobody_waits():
+    """The receipt says that nobody can tell; the message is not sent again."""
+
+    async def main() -> list[str]:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.faults = [("before", AmbiguousError("no answer"))]
+        transport.fetch_faults = [RefusedError("not allowed")]
+        with pytest.raises(SendUnknownError):
+            await session.send_message("once")
+        await session.leave()
+        return transport.backend.texts
+
+    assert run_virtually(main()) == []
+
+
+def test_rp05_the_outbox_has_room_again_for_what_was_sent():
+    """Its limits are for what waits, not for all that ever went through."""
+
+    async def main() -> list[str]:
+        transport = FakeTransport()
+        session = await open_session(transport, outbox_limits=OutboxLimits(size=10, count=2))
+        for text in ("12345678", "23456789", "34567890"):
+            await session.send_message(text)
+        await session.leave()
+        return transport.backend.texts
+
+    assert len(run_virtually(main())) == 3
+
+
+def test_a_receipt_takes_no_step_back():
+    """What the transcript showed is not merely accepted by an answer that comes late."""
+    receipt = Receipt(1, "x")
+    receipt.move(ReceiptState.ECHOED)
+    receipt.move(ReceiptState.ACCEPTED)
+    assert receipt.state is ReceiptState.ECHOED
