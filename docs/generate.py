@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from chat_core import ErrorCode
 
@@ -39,16 +42,49 @@ Made from `chat_core.ErrorCode` by `docs/generate.py`. Codes that a server gives
 """
 
 
+def measured() -> str:
+    """Return the page of long runs: what each counted, when, and on which commit."""
+    sections = []
+    for file in sorted((DOCS / "measured").glob("*.json")):
+        report = json.loads(file.read_text("utf-8"))
+        rows = "\n".join(f"| {name} | {value} |" for name, value in _flat(report["counts"]))
+        sections.append(f"""## {file.stem}
+
+{report["what"]}: {report["date"]}, {report["minutes"]} minutes, commit `{report["commit"]}`, Python {report["python"]}, seed {report["seed"]}.
+
+| what | count |
+| --- | --- |
+{rows}
+""")
+    return f"""# Measured
+
+What `python tests/long/run.py NAME` counted the last time; it fails when anything was not as promised. Made by `docs/generate.py`.
+
+{"".join(sections)}"""
+
+
+def _flat(counts: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}: ")
+        else:
+            yield f"{above}{name}".replace("_", " "), value
+
+
+PAGES = {"error-codes.md": error_codes, "measured.md": measured}
+
+
 def main() -> int:
     """Write or check."""
-    page, text = DOCS / "error-codes.md", error_codes()
-    if "--check" in sys.argv:
-        if page.read_text("utf-8") != text:
-            sys.stderr.write("docs/error-codes.md is not up to date: run python docs/generate.py\n")
-            return 1
-        return 0
-    page.write_text(text, "utf-8")
-    return 0
+    status = 0
+    for name, make in PAGES.items():
+        page, text = DOCS / name, make()
+        if "--check" not in sys.argv:
+            page.write_text(text, "utf-8")
+        elif not page.exists() or page.read_text("utf-8") != text:
+            sys.stderr.write(f"docs/{name} is not up to date: run python docs/generate.py\n")
+            status = 1
+    return status
 
 
 if __name__ == "__main__":
