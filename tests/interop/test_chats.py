@@ -190,7 +190,7 @@ def test_a_whole_chat(remote: Counterpart | None, carrier: str):
         async with serving(remote) as server:
             async with start(server, carrier, user_data={"FirstName": "Ada"}) as session:
                 if carrier != "rest":
-                    assert session._engine.transport._link.carrier == carrier
+                    assert session._parts.transport._link.carrier == carrier
                 agent = await server.next_chat()
                 await agent.join("Grace")
                 joined = await session.wait_for(AgentConnected, timeout=5)
@@ -393,7 +393,7 @@ def test_websocket_refused_falls_back_to_long_polling(kind: str, servers: Server
 
     async def talk(server: Any) -> None:
         async with start(server, "websocket") as session:
-            assert session._engine.transport._link.carrier == "long-polling"
+            assert session._parts.transport._link.carrier == "long-polling"
             agent = await server.next_chat()
             await agent.join("Grace")
             await session.send_message("over HTTP")
