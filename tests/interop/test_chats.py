@@ -258,7 +258,7 @@ def test_rp01_nothing_is_lost_through_a_fault_in_mid_chat(remote: Counterpart | 
                     await getattr(server, fault)()
                 await agent.say(f"{number}")
                 said.append(f"{number}")
-            # A server that goes down may leave a held connect open and unanswered: 30 s of hold and 10 s of grace (RP-7).
+            # A server that goes down may leave a held connect open and unanswered: 30 s, and 10 s of grace (RP-7).
             await session.wait_for(MessageReceived, lambda event: event.text == "5", timeout=60)
             await session.send_message("still here", until="echoed")
             assert await agent.texts() == [*said, "still here"]
