@@ -341,6 +341,54 @@ def test_rp08_an_overdue_link_is_said_once():
     assert session.link_down(101.0) == [], "it is down already"
 
 
+def test_rp08_it_gives_up_only_when_it_was_told_to():
+    """``give_up_after`` ends the session after so many seconds without a link; by default it never does."""
+    session = machine()
+    session.link_down(0.0)
+    session.tick(45.0)
+    assert session.wakeup() == math.inf
+    assert session.tick(1e9) == []
+    session = Continuity(positions=True, now=0.0, timing=evolve(Timing(), give_up=600.0))
+    session.link_down(0.0)
+    session.tick(45.0)
+    assert session.wakeup() == 600.0
+    (ended,) = session.tick(600.0)
+    assert isinstance(ended, SessionEnded)
+    assert ended.reason is EndReason.LOST
+    assert ended.error is not None
+    assert ended.error.code == 150
+    assert "give_up_after" in ended.error.description
+
+
+def test_rp08_a_link_that_comes_back_in_time_is_no_reason_to_give_up():
+    """The seconds count anew with each interruption."""
+    session = Continuity(positions=True, now=0.0, timing=evolve(Timing(), give_up=60.0))
+    session.link_down(0.0)
+    session.link_up(59.0)
+    session.link_down(60.0)
+    assert SessionEnded not in map(type, session.tick(100.0))
+    assert SessionEnded in map(type, session.tick(120.0))
+
+
+def test_what_was_declared_lost_is_remembered():
+    """Whoever looks for a message of their own must know that the log will never show it."""
+    session = machine()
+    session.receive(batch(1, 4), 0.0)
+    session.fetch_due(0.3)
+    session.fetch_failed(0.4)
+    assert places(session.tick(10.3)) == ["ContinuityLost", 4]
+    assert [index for index in range(1, 6) if session.is_lost(index)] == [2, 3]
+    assert session.lost_above(2)
+    assert not session.lost_above(3)
+
+
+def test_rp15_the_own_leaving_that_nobody_shows_is_no_loss_at_the_very_end():
+    """Also where the end is announced without waiting for a transcript."""
+    session = machine()
+    session.receive(batch(1, 2, next_position=4), 0.0)
+    assert places(session.end_now(EndReason.LEFT, None, 0.1)) == ["SessionEnded"]
+
+
 def test_rp15_the_end_comes_last_and_once():
     """SessionEnded is the last event, whatever else arrives."""
     session = machine()

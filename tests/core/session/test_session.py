@@ -34,6 +34,7 @@ from chat_core._model.events import (
     ParticipantJoined,
     SessionEnded,
 )
+from chat_core._session.continuity import Timing
 from chat_core._session.outbox import OutboxLimits
 from chat_core._session.parts import ConnectionState
 from chat_core._session.receipts import Receipt, ReceiptState
@@ -1187,6 +1188,93 @@ def test_rp08_an_overdue_interruption_is_told():
         return event
 
     assert run_virtually(run()).overdue
+
+
+def test_rp08_a_session_gives_up_only_after_the_time_given():
+    """It ends as lost, with the API page's code for a lost connection."""
+
+    async def run() -> SessionEnded:
+        transport = FakeTransport()
+        session = await open_session(transport, timing=Timing(give_up=300.0))
+        transport.cut()
+        return await session.wait_for(SessionEnded, timeout=301)
+
+    ended = run_virtually(run())
+    assert ended.reason is EndReason.LOST
+    assert ended.error is not None
+    assert ended.error.code == 150
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_rp04_a_message_in_a_range_that_was_lost_is_looked_for_there(arrived: bool):
+    """The log will never show it, so the transcript is asked once more before it is called absent."""
+
+    async def main() -> tuple[list[str], Receipt]:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        backend, links = transport.backend, transport.backend.links[:]
+        backend.links.clear()  # nothing is pushed now
+        transport.faults = [("after" if arrived else "before", AmbiguousError("no answer"))]
+        # Neither the first read-back nor the fetches for the gap are answered.
+        transport.fetch_faults = [AmbiguousError("no answer")] * 8
+        sending = asyncio.ensure_future(session.send_message("once"))
+        await asyncio.sleep(1)
+        if arrived:
+            transport.put(Batch(events=(backend.agent_says("behind it"),), next_position=backend.next_position))
+        backend.links += links
+        if arrived:
+            lost = await session.wait_for(ContinuityLost, timeout=30)
+            assert (lost.after, lost.until) == (1, 2)
+        receipt = await (await sending).reached("echoed")
+        await session.detach()
+        return transport.backend.texts, receipt
+
+    texts, receipt = run_virtually(main())
+    assert texts == (["once", "behind it"] if arrived else ["once"])
+    assert receipt.state is ReceiptState.ECHOED
+    assert receipt.attempts == (1 if arrived else 2)
+
+
+def test_rp04_after_the_server_began_to_count_anew_nothing_is_sent_again():
+    """What a new numbering shows says nothing about a message sent under the old one."""
+
+    async def main() -> list[str]:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.faults = [("before", AmbiguousError("no answer"))]
+        transport.fetch_faults = [Batch(next_position=1)]  # the server counts anew
+        with pytest.raises(SendUnknownError):
+            await session.send_message("once")
+        await session.detach()
+        return transport.backend.texts
+
+    assert run_virtually(main()) == []
+
+
+def test_rp09_a_leaving_whose_answer_was_lost_is_tried_again():
+    """Leaving twice does no harm, and an agent need not wait for a visitor who has gone."""
+
+    async def main() -> SessionEnded:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.faults = [("before", AmbiguousError("no answer"))]
+        return await session.leave()
+
+    ended = run_virtually(main())
+    assert (ended.reason, ended.error) == (EndReason.LEFT, None)
+
+
+def test_rp09_leaving_a_chat_that_the_server_no_longer_knows_is_no_error():
+    """The visitor wanted to be gone, and is."""
+
+    async def main() -> SessionEnded:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.faults = [("before", RefusedError("no such chat", session_unknown=True, code=249))]
+        return await session.leave()
+
+    ended = run_virtually(main())
+    assert (ended.reason, ended.error) == (EndReason.LEFT, None)
 
 
 def test_rp04_an_answer_that_was_asked_for_before_the_send_settles_nothing():

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, frozen, validators
 
 from chat_core._model.errors import OptionError, OptionTypeError
 
@@ -84,6 +84,8 @@ class ConnectionOptions:
         auth: user name and password for HTTP basic authentication.
         connect_timeout: seconds for one connection to be made.
         start_timeout: seconds for a start or restore to succeed or fail.
+        give_up_after: seconds without a connection after which the session is over (``SessionEnded``, reason ``lost``);
+            None: tries go on until the server says that it is over (RP-8).
     """
 
     allow_insecure: bool = False
@@ -94,3 +96,4 @@ class ConnectionOptions:
     auth: tuple[str, str] | None = field(default=None, repr=False, validator=_check_auth)
     connect_timeout: float = field(default=10.0, validator=_check_seconds)
     start_timeout: float = field(default=30.0, validator=_check_seconds)
+    give_up_after: float | None = field(default=None, validator=validators.optional(_check_seconds))

@@ -39,6 +39,7 @@ from chat_core._model.errors import (
 from chat_core._plugins.options import build_options
 from chat_core._plugins.registry import registry
 from chat_core._plugins.selection import Selection, select
+from chat_core._session.continuity import Timing
 from chat_core._session.guard import Guarded, is_being_cancelled
 from chat_core._session.parts import OnExit, SessionParts
 from chat_core._session.session import Session, save_first_state
@@ -101,6 +102,12 @@ class _Prepared:
             return ConnectionOptions().start_timeout
         return float(getattr(self._transport_options(), "start_timeout", ConnectionOptions().start_timeout))
 
+    @property
+    def timing(self) -> Timing:
+        """The figures of continuity, as far as the caller has a say in them."""
+        given = None if self.transport.provider is None else getattr(self._transport_options(), "give_up_after", None)
+        return Timing() if given is None else Timing(give_up=float(given))
+
     def session(
         self, transport: Transport, opened: Opened, server_url: str | None, *, state: SavedState | None = None
     ) -> Session:
@@ -122,6 +129,7 @@ class _Prepared:
                 on_exit=_on_exit(options.on_exit),
                 delivered=0 if state is None else state.delivered,
                 outbox=() if state is None else state.outbox,
+                timing=self.timing,
             ),
             opened,
         )

@@ -11,10 +11,12 @@ transcript leaves it out) or declared lost. What arrives for a settled index sta
 from __future__ import annotations
 
 import math
+from collections import deque
 
 from attrs import evolve, field, frozen
 
 from chat_core._contracts.transport import Batch, Ended
+from chat_core._model.errors import ErrorCode
 from chat_core._model.events import (
     Continued,
     ContinuityLost,
@@ -30,6 +32,8 @@ __all__ = ["Continuity", "Timing"]
 
 #: Events held behind one gap. More than that and the gap is declared lost, so that a hostile server costs no memory.
 MAX_HELD = 10_000
+#: Lost ranges that are remembered.
+MAX_LOST = 1000
 
 
 @frozen(kw_only=True)
@@ -39,18 +43,22 @@ class Timing:
     Attributes:
         hold: how long an early arrival waits before the transcript is asked (RP-3).
         answer: how long a gap waits for a usable answer while the link is up (RP-1).
+        attempt: how long one answer is waited for, so that a single lost one costs no gap its events.
         retry: pause after the first attempt at one gap; it doubles up to ``answer``.
         check: how often the position is checked while all seems well (RP-7).
         end: how long the end waits for a gap before it to close.
         overdue: how long the server surely keeps a silent client (45 s by default on GMS).
+        give_up: how long a link may be away before the session is over; for ever unless the caller says so (RP-8).
     """
 
     hold: float = 0.25
     answer: float = 10.0
+    attempt: float = 4.0
     retry: float = 0.5
     check: float = 60.0
     end: float = 5.0
     overdue: float = 45.0
+    give_up: float = math.inf
 
 
 @frozen(kw_only=True)
@@ -83,6 +91,8 @@ class Continuity:
         self.answers = 0
         self._positions = positions
         self._restored_until = restored_until
+        #: What was declared lost in this epoch; the newest ranges.
+        self._lost: deque[range] = deque(maxlen=MAX_LOST)
         self._held: dict[int, _Held] = {}
         self._newest_held = 0
         # The highest nextPosition any envelope has shown: evidence of events that were never seen.
@@ -171,6 +181,14 @@ class Continuity:
         self._end_at = now
         return self._close(out, now)
 
+    def lost_above(self, index: int) -> bool:
+        """Say whether anything above an index was declared lost."""
+        return any(lost.stop - 1 > index for lost in self._lost)
+
+    def is_lost(self, index: int) -> bool:
+        """Say whether an event was declared lost: the transcript may show it, the log never will."""
+        return any(index in lost for lost in self._lost)
+
     # ---------------------------------------------------------------- fetching the transcript
 
     def fetch_due(self, now: float) -> int | None:
@@ -249,8 +267,10 @@ class Continuity:
         if self.finished:
             return math.inf
         times = [self._end_at]
-        if self._down_since is not None and not self._overdue_told:
-            times.append(self._down_since + self.timing.overdue)
+        if self._down_since is not None:
+            times.append(self._down_since + self.timing.give_up)
+            if not self._overdue_told:
+                times.append(self._down_since + self.timing.overdue)
         if self._may_fetch():
             times.append(self._fetch_time())
         if self._give_up_at is not None and self._missing() and self._down_since is None:
@@ -267,6 +287,10 @@ class Continuity:
         if self._down_since is not None and not self._overdue_told and now >= self._down_since + self.timing.overdue:
             self._overdue_told = True
             out.append(Interrupted(overdue=True))
+        if self._down_since is not None and now >= self._down_since + self.timing.give_up:
+            description = f"there was no connection for {self.timing.give_up:g} s (give_up_after)"
+            error = ErrorInfo(code=ErrorCode.CONNECTION_INTERRUPTED, description=description)
+            return [*out, *self.end_now(EndReason.LOST, error, now)]
         if self._down_since is None and self._give_up_at is not None and now >= self._give_up_at:
             if self._missing():
                 self._lose(LossReason.NO_ANSWER, out)
@@ -345,6 +369,7 @@ class Continuity:
         """Put a ``ContinuityLost`` where the missing events should have stood, and go on behind it."""
         until = min(self._held) - 1 if self._held else self._hint - 1
         out.append(ContinuityLost(after=self.expected - 1, until=until, reason=reason))
+        self._lost.append(range(self.expected, until + 1))
         self.expected = until + 1
         self._drain(out)
         self._gap_since = None
@@ -356,6 +381,7 @@ class Continuity:
         out.append(ContinuityLost(after=self.expected - 1, reason=LossReason.POSITION_RESET))
         # What is held belongs to the numbering that has ended; it was received, so it is not thrown away.
         self._release_held(out)
+        self._lost.clear()
         self.epoch += 1
         self.answers += 1
         self.expected = max(1, next_position)
@@ -415,6 +441,8 @@ class Continuity:
         if self._missing():
             if now < self._end_at and self._positions and self._down_since is None:
                 return out
+            if self._misses_own_leaving_only():
+                self.expected = self._hint
             while self._missing():
                 reason = LossReason.NO_ANSWER if self._positions else LossReason.NO_TRANSCRIPT
                 self._lose(reason, out)

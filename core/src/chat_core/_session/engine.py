@@ -9,7 +9,15 @@ from typing import Any, Final, TypeVar
 
 from chat_core._contracts.providers import Capability
 from chat_core._contracts.transport import Batch, LeaveCommand, Opened, Reply
-from chat_core._model.errors import ChatError, ErrorCode, NotSentError, SessionEndedError, TransportError
+from chat_core._model.errors import (
+    AmbiguousError,
+    ChatError,
+    ErrorCode,
+    NotSentError,
+    RefusedError,
+    SessionEndedError,
+    TransportError,
+)
 from chat_core._model.events import (
     Continued,
     ContinuityLost,
@@ -41,6 +49,8 @@ E = TypeVar("E", bound=Event)
 
 #: Seconds in which a session is left or detached (RP-9).
 CLOSE_TIMEOUT: Final = 5.0
+#: Seconds before a leaving that did not arrive, or whose answer was lost, is tried again.
+LEAVE_PAUSE: Final = 0.5
 #: Seconds that callbacks are given to finish what is in the log when the session is closed under them.
 CALLBACK_TIMEOUT: Final = 1.0
 
@@ -250,13 +260,20 @@ class Engine:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self.outbox.drained()
-                while await self.flow.link():
+                while not self.flow.finished:
+                    # Without a link as well: the transport may hurry to get one.
                     try:
                         self.take_reply(await self.transport.send(LeaveCommand()))
                     except NotSentError as error:
                         problem = error
-                        await asyncio.sleep(error.retry_after or 0.1)
+                        await asyncio.sleep(error.retry_after or LEAVE_PAUSE)
+                    except AmbiguousError as error:
+                        # Leaving twice does no harm: who has left already is told that the chat is unknown.
+                        problem = error
+                        await asyncio.sleep(LEAVE_PAUSE)
                     except TransportError as error:
+                        if isinstance(error, RefusedError) and error.session_unknown:
+                            return None
                         problem = error
                         break
                     else:

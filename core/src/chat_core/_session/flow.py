@@ -10,7 +10,14 @@ from attrs import evolve
 
 from chat_core._contracts.logger import Log
 from chat_core._contracts.transport import Batch, Ended, LinkDown, LinkUp, Opened
-from chat_core._model.errors import ChatError, ErrorCode, NotSentError, RefusedError, TransportError
+from chat_core._model.errors import (
+    AmbiguousError,
+    ChatError,
+    ErrorCode,
+    NotSentError,
+    RefusedError,
+    TransportError,
+)
 from chat_core._model.events import EndReason, ErrorInfo, Event
 from chat_core._session.continuity import Continuity
 from chat_core._session.guard import Guarded
@@ -62,6 +69,11 @@ class Flow:
     def position(self) -> int:
         """The highest index that is settled."""
         return self._machine.expected - 1
+
+    @property
+    def epoch(self) -> int:
+        """How often the server began to count anew."""
+        return self._machine.epoch
 
     @property
     def finished(self) -> bool:
@@ -133,6 +145,23 @@ class Flow:
                 return False
             await self.changed()
         return True
+
+    async def find_lost(self, above: int) -> tuple[Event, ...]:
+        """Return events above an index that were declared lost and stand in the transcript all the same.
+
+        They are not put into the log any more.
+
+        Raises:
+            TransportError: the transcript could not be had now.
+        """
+        if not self._machine.lost_above(above):
+            return ()
+        try:
+            async with asyncio.timeout(self._machine.timing.answer):
+                batch = await self._transport.fetch(above + 1)
+        except TimeoutError as error:
+            raise AmbiguousError("the server did not give the transcript in time") from error
+        return tuple(event for event in batch.events if event.index is not None and self._machine.is_lost(event.index))
 
     async def stop(self) -> None:
         """Stop listening and fetching. The transport is the caller's to close."""
@@ -209,7 +238,7 @@ class Flow:
         failure: ChatError | None = None
         batch = Batch()
         try:
-            async with asyncio.timeout(self._machine.timing.answer):
+            async with asyncio.timeout(self._machine.timing.attempt):
                 batch = await self._transport.fetch(position)
         except (TransportError, TimeoutError) as error:
             failure = error if isinstance(error, TransportError) else NotSentError("no answer in time")

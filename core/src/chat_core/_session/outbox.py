@@ -61,6 +61,8 @@ class _Entry:
     queued_at: float
     #: The highest index settled before the first attempt: the message can only stand above it.
     before: int = 0
+    #: The numbering that this index belongs to.
+    epoch: int = 0
     #: It is about to leave, or has left.
     leaving: bool = False
     #: An earlier process owned it; nobody waits for its receipt.
@@ -279,7 +281,7 @@ class Outbox:
         if receipt.attempts and await self._settle_adopted(entry):
             return
         if not entry.leaving:
-            entry.before = self._flow.position
+            entry.before, entry.epoch = self._flow.position, self._flow.epoch
         while await self._may_leave(entry):
             await self._save_before_the_wire(entry)
             if receipt.attempts == 0:
@@ -360,14 +362,33 @@ class Outbox:
         self._log.info("it is unclear whether a message arrived", receipt, str(error))
         if self._can_read_back and not receipt.echoed:
             await asyncio.sleep(self.limits.settle)
-            # Once the transcript is in the log, the message has claimed its place there if it arrived.
-            absent = not receipt.echoed and await self._flow.read_back() and not receipt.echoed
-            if absent and entry.resend == "if absent":
+            if await self._is_absent(entry) and entry.resend == "if absent":
                 self._log.info("the transcript does not show it; it is sent again", receipt)
                 return False
         if not receipt.echoed:
             self._fail(entry, ReceiptState.UNKNOWN, error)
         return True
+
+    async def _is_absent(self, entry: _Entry) -> bool:
+        """Look for a message in the transcript; True only when it surely is not there."""
+        receipt = entry.receipt
+        # Once the transcript is in the log, the message has claimed its place there if it arrived.
+        if receipt.echoed or not await self._flow.read_back() or receipt.echoed:
+            return False
+        if self._flow.epoch != entry.epoch:
+            return False  # the server counts anew: what it shows now says nothing about then
+        while True:
+            try:
+                for event in await self._flow.find_lost(entry.before):
+                    self.saw(event)
+            except RefusedError:
+                return False
+            except TransportError:
+                await asyncio.sleep(self.limits.pause)
+                if not await self._flow.link():
+                    return False
+            else:
+                return not receipt.echoed
 
     def _fail(self, entry: _Entry, state: ReceiptState, error: ChatError) -> None:
         self._forget(entry)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
 from chat_core import ChatError, OptionError, ProbeStep, TransportContext
 from chat_gms.http import CookieBox
 from chat_gms.probe import try_connection
-from chat_transport_cometd._bayeux.engine import Engine, Failed, Handshaken, Happening
-from chat_transport_cometd._bayeux.messages import Message
+from chat_transport_cometd._bayeux.engine import Failed, Handshaken
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
+from chat_transport_cometd._carriers.trial import Trial
 from chat_transport_cometd._carriers.websocket import WebSocket
 from chat_transport_cometd.options import CometdOptions
 
@@ -44,51 +43,30 @@ async def probe(context: TransportContext) -> list[ProbeStep]:
 
 
 async def _try_carrier(name: str, make: Callable[[Wire], Carrier], options: CometdOptions) -> list[ProbeStep]:
-    arrived: asyncio.Queue[list[Message] | str] = asyncio.Queue()
-    carrier = make(Wire(messages=arrived.put_nowait, lost=arrived.put_nowait))
-    engine = Engine()
     steps: list[ProbeStep] = []
     began = time.perf_counter()
     try:
-        await carrier.open()
-        if carrier.name == "websocket":
-            steps.append(ProbeStep(name=f"{name}: upgrade", ok=True, seconds=_since(began)))
-        began = time.perf_counter()
-        answer = await _ask(carrier, engine, engine.handshake([carrier.name], now=time.time() * 1000), arrived, options)
-        if isinstance(answer, Failed):
-            steps.append(ProbeStep(name=f"{name}: handshake", ok=False, detail=answer.error.text))
-            return steps
-        offered = ", ".join(answer.connection_types) if isinstance(answer, Handshaken) else ""
-        steps.append(ProbeStep(name=f"{name}: handshake", ok=True, detail=f"offers {offered}", seconds=_since(began)))
-        began = time.perf_counter()
-        await _ask(carrier, engine, engine.connect(at_once=True), arrived, options)
-        steps.append(ProbeStep(name=f"{name}: latency", ok=True, detail="one round trip", seconds=_since(began)))
-        await _ask(carrier, engine, engine.disconnect(), arrived, options)
+        async with Trial(make, timeout=options.max_network_delay) as trial:
+            if trial.carrier.name == "websocket":
+                steps.append(ProbeStep(name=f"{name}: upgrade", ok=True, seconds=_since(began)))
+            began = time.perf_counter()
+            answer = await trial.handshake()
+            if isinstance(answer, Failed):
+                steps.append(ProbeStep(name=f"{name}: handshake", ok=False, detail=answer.error.text))
+                return steps
+            offered = ", ".join(answer.connection_types) if isinstance(answer, Handshaken) else ""
+            steps.append(
+                ProbeStep(name=f"{name}: handshake", ok=True, detail=f"offers {offered}", seconds=_since(began))
+            )
+            began = time.perf_counter()
+            await trial.latency()
+            steps.append(ProbeStep(name=f"{name}: latency", ok=True, detail="one round trip", seconds=_since(began)))
+            await trial.farewell()
     except ChatError as error:
         steps.append(ProbeStep(name=name, ok=False, detail=error.description, seconds=_since(began)))
     except TimeoutError:
         steps.append(ProbeStep(name=name, ok=False, detail="no answer in time", seconds=_since(began)))
-    finally:
-        await carrier.aclose()
     return steps
-
-
-async def _ask(
-    carrier: Carrier,
-    engine: Engine,
-    message: Message,
-    arrived: asyncio.Queue[list[Message] | str],
-    options: CometdOptions,
-) -> Happening:
-    async with asyncio.timeout(options.max_network_delay):
-        await carrier.send([message], timeout=options.max_network_delay)
-        while True:
-            item = await arrived.get()
-            if isinstance(item, str):
-                raise TimeoutError(item)
-            for happening in engine.received(item):
-                if getattr(happening, "request", None) == message["id"]:
-                    return happening
 
 
 def _since(began: float) -> float:

@@ -197,6 +197,8 @@ class CometdTransport:
             return await self._files.send(command)
         data = self._dialect.command(command)
         self._over = self._over or isinstance(command, LeaveCommand)
+        if isinstance(command, LeaveCommand):
+            link.hurry()
         if isinstance(command, TypingCommand | LeaveCommand):
             await link.publish(data)
             return Reply()
