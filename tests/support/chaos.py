@@ -325,7 +325,9 @@ def _judge(told: Told, entries: list[Entry]) -> tuple[Counter[str], list[str]]:
     return counts, trouble
 
 
-async def on_the_java_server(*, chats: int, each: int, seed: int, at_once: int = 100, faults: int = 5) -> dict[str, Any]:
+async def on_the_java_server(
+    *, chats: int, each: int, seed: int, at_once: int = 100, faults: int = 5
+) -> dict[str, Any]:
     """Hold them on the CometD project's own server, over WebSocket and long polling in turn."""
     # Connects are held for 4 s, so that a dead link is found soon.
     with CometdJava("v31", timeout=4000) as server:
