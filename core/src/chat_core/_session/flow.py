@@ -138,8 +138,8 @@ class Flow:
 
         Returns False when it cannot be: the server refuses, or the session is over.
         """
-        # A fetch that is on its way already may have been answered before the question came up, or may fail; what counts
-        # is the answer to one that began after it.
+        # A fetch that is on its way already may have been answered before the question came up, or may fail; what
+        # counts is the answer to one that began after it.
         asked = self._begun
         refusals = self._refusals
         self._machine.want_fetch(self._loop.time())
