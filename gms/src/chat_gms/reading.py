@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
 
-__all__ = ["MAX_DEPTH", "NotJsonError", "read_envelope", "read_json"]
+__all__ = ["MAX_DEPTH", "MAX_OPENED", "NotJsonError", "read_envelope", "read_json"]
 
 #: Lists and objects within each other, at most (RP-11). What is deeper could not be walked or written again everywhere.
 MAX_DEPTH: Final = 64
+#: Brackets and braces that open in one text, at most: a list of a million objects is small until it is read (RP-11).
+MAX_OPENED: Final = 200_000
 
 
 class NotJsonError(ValueError):
@@ -21,14 +23,18 @@ def read_json(data: str | bytes) -> Any:
     """Read JSON.
 
     Raises:
-        NotJsonError: it is none, has a number of thousands of digits, or is nested deeper than ``MAX_DEPTH``.
+        NotJsonError: it is none, has a number of thousands of digits, is nested deeper than ``MAX_DEPTH`` or has more
+            than ``MAX_OPENED`` lists and objects.
     """
+    opened = data.count("[") + data.count("{") if isinstance(data, str) else data.count(b"[") + data.count(b"{")
+    if opened > MAX_OPENED:
+        raise NotJsonError("too many lists and objects")
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
         kind = type(error).__name__
     else:
-        if not _is_deep(data, value):
+        if opened <= MAX_DEPTH or not _is_deep(value):
             return value
         kind = "too deeply nested"
     # Raised out here, so that it is not chained: a decoding error's repr is the whole text, with its secrets (RP-10).
@@ -48,10 +54,7 @@ def read_envelope(data: str | bytes) -> Envelope:
     return decode_envelope(value)
 
 
-def _is_deep(data: str | bytes, value: Any) -> bool:
-    openers = data.count("[") + data.count("{") if isinstance(data, str) else data.count(b"[") + data.count(b"{")
-    if openers <= MAX_DEPTH:
-        return False
+def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH + 1):
         level = [
