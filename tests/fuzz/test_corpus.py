@@ -22,5 +22,5 @@ def test_rp11_the_corpus_of(codec: str):
 
 
 def test_the_corpus_is_small():
-    """All inputs together fit into a few hundred KiB, so that they can stay in the repository."""
-    assert sum(file.stat().st_size for file in (HERE / "corpus").rglob("*") if file.is_file()) < 200_000
+    """All inputs together fit into a hundred KiB, so that they can stay in the repository."""
+    assert sum(file.stat().st_size for file in (HERE / "corpus").rglob("*") if file.is_file()) < 100_000

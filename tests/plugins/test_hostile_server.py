@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from chat_core import AgentConnected, ChatError, ContinuityLost, Interrupted, MessageReceived
+from chat_core import AgentConnected, ChatError, ContinuityLost, Event, Interrupted, MessageReceived
 from chat_gms import http as gms_http
 from chat_sandbox import Sandbox
 from plugins.carriers import CARRIERS, QUICK, every_carrier, options, start
@@ -115,7 +115,7 @@ async def fails(starting: Any) -> ChatError:
     return caught.value
 
 
-def run(main: Any, *, seconds: float = 50.0) -> None:
+def run(main: Any, *, seconds: float = 30.0) -> None:
     """Run a test; nothing may reach the loop's handler of exceptions."""
     escaped: list[dict[str, Any]] = []
 
@@ -161,7 +161,9 @@ def test_rp11_an_upgrade_that_is_none_leads_to_long_polling(name: str):
 @pytest.mark.parametrize("name", FRAMES)
 def test_rp11_a_start_over_websocket_fails_in_bounded_time_and_memory(name: str):
     """The upgrade is answered well, and the handshake with it; long polling then meets a refusal."""
-    opened = http(status=UPGRADED, **UPGRADE, connection="Upgrade", length=False)[0].replace(b"connection: close\r\n", b"")
+    opened = http(status=UPGRADED, **UPGRADE, connection="Upgrade", length=False)[0].replace(
+        b"connection: close\r\n", b""
+    )
 
     class Opened:
         def __iter__(self):
@@ -254,6 +256,8 @@ def test_rp11_a_redirect_is_not_followed(carrier: str, when: str, status: str):
             else:
                 async with through(carrier, sandbox, gate) as session:
                     agent = await sandbox.next_chat()
+                    await agent.join()
+                    await session.wait_for(AgentConnected, timeout=5)
                     gate.strike(attack, times=2)
                     for server in list(gate._sockets):
                         server.close()
@@ -298,7 +302,9 @@ def test_rp11_a_text_of_16_mb_ends_in_an_interruption_and_not_in_memory(carrier:
                 try:
                     await agent.say(text)
                     del text
-                    await session.wait_for(lambda event: isinstance(event, Interrupted | ContinuityLost), timeout=15)
+                    await session.wait_for(
+                        Event, lambda event: isinstance(event, Interrupted | ContinuityLost), timeout=15
+                    )
                 finally:
                     peak = tracemalloc.get_traced_memory()[1]
                     tracemalloc.stop()
@@ -327,7 +333,7 @@ def test_rp11_a_drip_is_no_answer(carrier: str, place: str, monkeypatch):
                     await asyncio.sleep(0.05)  # the drip
 
     async def main() -> None:
-        async with Sandbox() as sandbox, DrippingGate(sandbox.port) as gate:
+        async with Sandbox(timeout=1.0) as sandbox, DrippingGate(sandbox.port) as gate:
             async with through(carrier, sandbox, gate) as session:
                 agent = await sandbox.next_chat()
                 await agent.join()
