@@ -288,6 +288,11 @@ class Link:
                 await self._drop_carrier()
                 self._broken = None
                 self._wake.clear()
+                if (wait := getattr(error, "retry_after", None)) is not None:
+                    # Another carrier is another request to the same server.
+                    if name in self._worked:
+                        raise
+                    await asyncio.sleep(wait)
             except BaseException:
                 await self._drop_carrier()
                 raise
