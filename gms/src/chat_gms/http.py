@@ -38,6 +38,8 @@ MAX_COOKIE_LENGTH: Final = 4096
 _SENDABLE: Final = re.compile("[ -:<-~]*")
 #: Seconds of a server's ``Retry-After`` that are believed, at most.
 LONGEST_WAIT: Final = 3600.0
+#: From this HTTP status on an answer is an error.
+_ERRORS: Final = 400
 #: Parsed addresses kept.
 MAX_ADDRESSES: Final = 64
 #: Headers of every request; no compression, so that sizes are what they seem (RP-11).
@@ -207,6 +209,8 @@ class HttpLink:
         self._closed = False
         problem: str | None = None
         self._urls: dict[str, Any] = {}
+        #: When the server wants to hear of us again, having said ``Retry-After`` (the loop's seconds).
+        self._not_before = 0.0
         try:
             self._headers = library.Headers({**_HEADERS, **basic_auth(options.auth), **options.headers})
             self._transport = transport or self._make_transport()
@@ -256,7 +260,8 @@ class HttpLink:
             length: bytes of an iterable body.
 
         Raises:
-            NotSentError: it never left: no connection, or 429 (too many requests).
+            NotSentError: it never left: no connection, 429 (too many requests), or the server has asked with an earlier
+                answer to be left alone for longer than until now.
             AmbiguousError: it may have arrived.
             ProtocolError: the answer is too large.
         """
@@ -374,6 +379,8 @@ class HttpLink:
         library = self._library
         if self._closed:
             raise NotSentError("the session is closing")
+        if (wait := self._not_before - asyncio.get_running_loop().time()) > 0:
+            raise NotSentError(f"the server asks to wait {wait:.1f} s longer", retry_after=wait)
         headers = self._headers.copy()
         headers["content-type"] = content_type
         if length is not None:
@@ -391,6 +398,8 @@ class HttpLink:
         response = await self._transport.handle_async_request(request)
         response.request = request
         try:
+            if response.status_code >= _ERRORS and (asked := retry_after(response.headers.get("retry-after", ""))):
+                self._not_before = asyncio.get_running_loop().time() + asked
             for value in response.headers.get_list("set-cookie"):
                 self._cookies.take(value)
             yield response
