@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 import chat_gms.http
-
 from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
 from chat_gms.http import MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, HttpLink, retry_after, tls_context
 
@@ -139,12 +138,16 @@ def test_rp08_nothing_leaves_before_the_time_that_retry_after_asks_for(status: i
     async def main():
         nonlocal now
         link = HttpLink(
-            ConnectionOptions(), cookies=CookieBox(), secure=False, transport=httpx.MockTransport(handler), max_answer=100
+            ConnectionOptions(),
+            cookies=CookieBox(),
+            secure=False,
+            transport=httpx.MockTransport(handler),
+            max_answer=100,
         )
         with contextlib.suppress(NotSentError):
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         now += 2.0
-        with pytest.raises(NotSentError, match="asks to wait 1.0 s") as caught:
+        with pytest.raises(NotSentError, match=r"asks to wait 1\.0 s") as caught:
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         assert (caught.value.retry_after, len(seen)) == (1.0, 1)
         now += 1.0

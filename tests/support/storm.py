@@ -114,7 +114,9 @@ async def storm(
         begun = [asyncio.Event() for _ in range(count)]
         for number, (name, visitor) in enumerate(visitors.items()):
             later = number * 0.008  # no more starts a second than the server can take
-            group.create_task(_talk(server.addresses, name, visitor, begun=begun[number], hushed=hushed, gap=gap, later=later))
+            group.create_task(
+                _talk(server.addresses, name, visitor, begun=begun[number], hushed=hushed, gap=gap, later=later)
+            )
         for one in begun:
             await one.wait()
         for seconds in outages:
