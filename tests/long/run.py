@@ -44,9 +44,8 @@ async def _kill(seed: int) -> dict[str, Any]:
 async def _restart(sessions: int) -> dict[str, Any]:
     counts = await storm.storm(sessions, [0.0, 1.5], gap=20.0, pause=10.0, patience=90.0)
     buckets = counts.pop("buckets")
-    titles = {
-        outage: f"{sessions} sessions, {outage}: back per 100 ms; dashed: three times the mean" for outage in buckets
-    }
+    what = "back per 100 ms; dashed: three times the mean"
+    titles = {outage: f"{sessions} sessions, {outage}: {what}" for outage in buckets}
     plots = {titles[outage]: {name: series[name] for name in storm.CARRIERS} for outage, series in buckets.items()}
     lines = {
         titles[outage]: storm.BAR * counts[f"outage {number}"]["all"]["mean of a bucket"]

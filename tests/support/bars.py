@@ -55,5 +55,6 @@ def bars(
         out.append(f'<text x="{x + 14}" y="15">{escape(name)}</text>')
         x += 30 + 7 * len(name)
     height = 24 + len(plots) * (TITLE + HEIGHT + SCALE) + 6
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" font-size="11">'
-    return "\n".join([head, f'<rect width="{width}" height="{height}" fill="#fff"/>', *out, "</svg>"]) + "\n"
+    size = f'width="{width}" height="{height}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">'
+    return "\n".join([head, f'<rect {size} fill="#fff"/>', *out, "</svg>"]) + "\n"

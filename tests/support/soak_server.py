@@ -1,8 +1,8 @@
 """A sandbox in a process of its own that goes wrong in one way after another, with agents that talk all the time.
 
 Arguments: seconds between two messages of an agent on average, between two faults on average, and a seed. Prints its
-addresses as a line of JSON. A line of input ``CHAT SENT HEARD`` says what a visitor has sent and heard in a chat that is
-over; it is compared with the transcript, which is dropped then. At the end of the input the counts are printed.
+addresses as a line of JSON. A line of input ``CHAT SENT HEARD`` says what a visitor has sent and heard in a chat that
+is over; it is compared with the transcript, which is dropped then. At the end of the input the counts are printed.
 """
 
 from __future__ import annotations
