@@ -45,7 +45,14 @@ TARGETS = (
             "tests/plugins/transport_cometd/test_cometd_transport.py",
         ),
     ),
-    Target(f"{SESSION}/outbox.py", ("tests/core/session/test_session.py", "tests/core/session/test_saved_outbox.py")),
+    Target(
+        f"{SESSION}/outbox.py",
+        (
+            "tests/core/session/test_outbox.py",
+            "tests/core/session/test_session.py",
+            "tests/core/session/test_saved_outbox.py",
+        ),
+    ),
     Target(f"{SESSION}/flow.py", ("tests/core/session/test_session.py",)),
     Target("core/src/chat_core/_model/backoff.py", ("tests/core/model/test_backoff.py",)),
 )
