@@ -42,7 +42,7 @@ async def _kill(seed: int) -> dict[str, Any]:
 
 
 async def _restart(sessions: int) -> dict[str, Any]:
-    counts = await storm.storm(sessions, [0.0, 1.5], gap=20.0, pause=10.0, patience=90.0)
+    counts = await storm.storm(sessions, [0.0, 1.5], gap=20.0, pause=10.0, patience=90.0, tries=2)
     buckets = counts.pop("buckets")
     what = "back per 100 ms; dashed: three times the mean"
     titles = {outage: f"{sessions} sessions, {outage}: {what}" for outage in buckets}
