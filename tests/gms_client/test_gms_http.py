@@ -148,7 +148,7 @@ def test_rp08_nothing_leaves_before_the_time_that_retry_after_asks_for(status: i
         with contextlib.suppress(NotSentError):
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         now += 2.0
-        with pytest.raises(NotSentError, match=r"asks to wait 1.0 s") as caught:
+        with pytest.raises(NotSentError, match=r"asks to wait 1\.0 s") as caught:
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         assert (caught.value.retry_after, len(seen)) == (1.0, 1)
         now += 1.0

@@ -252,6 +252,7 @@ class Continuity:
                 self.expected = self._hint
             elif self._missing():
                 self._lose(LossReason.FETCH_REFUSED, out)
+            self._look_for_gap(now)
         else:
             self._fetch_wanted = True
             self._wait_to_retry(now)
