@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT / "tests" / "long"))
 import mutation  # noqa: E402 - found through the lines above
 
 from support import bars, kills, load, soak, storm  # noqa: E402
+from support.simulation.many import run_worlds  # noqa: E402 - as above
 
 MINUTES = 60
 MEASURED = ROOT / "docs" / "measured"
@@ -79,6 +80,10 @@ RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
     "soak": (
         "200 sessions at a time on three carriers for most of an hour, with faults",
         lambda seed: soak.soak(_soak(200, 57.0), seed=seed),
+    ),
+    "simulation": (
+        "100,000 seeded worlds with the whole client, on three carriers",
+        lambda seed: asyncio.to_thread(run_worlds, 100_000, seed=seed),
     ),
     "mutation": ("mutants of the modules that keep the promises, against their tests", lambda _: mutation.mutate()),
 }
