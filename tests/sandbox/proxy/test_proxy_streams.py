@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import deque
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ cuts = st.lists(st.floats(0, 1), max_size=8)
 def pieces_of(reader: Any, stream: bytes, places: list[float], *, end: bool = True) -> list[Piece]:
     at = sorted({0, len(stream), *(int(place * len(stream)) for place in places)})
     found: list[Piece] = []
-    for start, stop in zip(at, at[1:], strict=False):
+    for start, stop in pairwise(at):
         reader.feed(stream[start:stop])
         found += reader.pieces()
     if end:
