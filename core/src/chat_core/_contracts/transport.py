@@ -284,6 +284,8 @@ class Transport(Protocol):
     async def resume(self, saved: Mapping[str, Any]) -> Opened:
         """Take up a chat from what ``saved`` returned earlier; the batch holds the transcript from its beginning.
 
+        Without the capability ``position`` an empty batch is a loss that the session tells its readers of.
+
         Raises:
             RefusedError: with ``session_unknown`` when the server does not know the chat.
             ConnectError: no answer; the chat may still be there.
