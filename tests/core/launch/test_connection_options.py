@@ -39,5 +39,5 @@ def test_headers_and_basic_authentication_come_together():
     assert ConnectionOptions(headers={"X-Site": "1"}).request_headers() == {"X-Site": "1"}
     both = ConnectionOptions(headers={"X-Site": "1"}, auth=("Ada", "pässword"))
     assert both.request_headers() == {"Authorization": "Basic QWRhOnDDpHNzd29yZA==", "X-Site": "1"}
-    own = ConnectionOptions(headers={"Authorization": "Bearer x"}, auth=("Ada", "p"))
-    assert own.request_headers() == {"Authorization": "Bearer x"}
+    own = ConnectionOptions(headers={"authorization": "Bearer x"}, auth=("Ada", "p"))
+    assert own.request_headers() == {"authorization": "Bearer x"}

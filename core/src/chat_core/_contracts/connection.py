@@ -122,7 +122,7 @@ class ConnectionOptions:
 
     def request_headers(self) -> dict[str, str]:
         """Return ``headers``, with ``auth`` as the header of HTTP basic authentication (RFC 7617). It holds secrets."""
-        if self.auth is None:
+        if self.auth is None or any(name.lower() == "authorization" for name in self.headers):
             return dict(self.headers)
         pair = b64encode(":".join(self.auth).encode()).decode("ascii")
         return {"Authorization": f"Basic {pair}", **self.headers}
