@@ -6,10 +6,11 @@ import asyncio
 import http
 import itertools
 import json
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
+from websockets.datastructures import Headers
 
 HEALTH_ID = "SGVhbHRoQ2hlY2tNZXNzYWdlSWQ="
 ORIGIN = "https://shop.example"
@@ -36,7 +37,7 @@ class Service:
         self._changed = asyncio.Event()
         self._server: Server | None = None
 
-    async def __aenter__(self) -> Service:
+    async def __aenter__(self) -> Self:
         self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._admit)
         return self
 
@@ -183,8 +184,6 @@ async def _reply(
 
 
 def _refusal(status: int) -> Response:
-    from websockets.datastructures import Headers
-
     return Response(
         status, http.HTTPStatus(status).phrase, Headers({"Content-Length": "0", "Connection": "close"}), b""
     )
