@@ -97,7 +97,10 @@ class LinkDown:
 
 @frozen(kw_only=True)
 class LinkUp:
-    """The link is back, after an application round trip. The session fetches what it lacks."""
+    """The link is back, after an application round trip.
+
+    The session fetches what it lacks, where the transport has positions; later events may wait for that.
+    """
 
 
 @frozen(kw_only=True)
@@ -308,7 +311,8 @@ class Transport(Protocol):
         """Bring a command to the server and return when the server took it.
 
         Raises:
-            NotSentError: it never left.
+            UnsupportedCommandError: the provider does not declare it. Said before anything is sent, also without a link.
+            NotSentError: it never left, for want of a link or because the transport is closed.
             RefusedError: the server said no.
             AmbiguousError: everything else.
         """
