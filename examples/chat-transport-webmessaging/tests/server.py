@@ -6,6 +6,7 @@ import asyncio
 import http
 import itertools
 import json
+import logging
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,12 +17,18 @@ HEALTH_ID = "SGVhbHRoQ2hlY2tNZXNzYWdlSWQ="
 ORIGIN = "https://shop.example"
 
 
+# The library logs every frame and every cut connection; a test looks for secrets in what the client logs.
+_quiet = logging.Logger("a service of the tests", logging.CRITICAL)  # noqa: LOG001 - apart from all others
+
+
 class Service:
     """Sessions by token, and what goes wrong with them."""
 
     def __init__(self) -> None:
         #: What each session's visitor said, by token.
         self.said: dict[str, list[dict[str, Any]]] = {}
+        #: The tokens of all sessions there ever were, the newest last.
+        self.opened: list[str] = []
         self.requests: list[dict[str, Any]] = []
         self.violations: list[str] = []
         #: Frames to be sent in place of the next answers: an object, text, or None for no answer at all.
@@ -32,13 +39,13 @@ class Service:
         self.cut_after_message = False
         self.silent = False
         self.extra: dict[str, Any] = {}
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, str] = {}
         self._numbers = itertools.count(1)
         self._changed = asyncio.Event()
         self._server: Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._admit)
+        self._server = await serve(self._serve, "127.0.0.1", 0, process_request=self._admit, logger=_quiet)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -53,8 +60,13 @@ class Service:
         return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
 
     @property
+    def connected(self) -> bool:
+        return bool(self._connections)
+
+    @property
     def texts(self) -> list[str]:
-        return [message["text"] for messages in self.said.values() for message in messages]
+        """What the visitor of the newest session said."""
+        return [message["text"] for message in self.said.get(self.opened[-1], ())]
 
     async def until(self, condition: Any) -> None:
         async with asyncio.timeout(10):
@@ -71,8 +83,14 @@ class Service:
         await self.raw(json.dumps({"type": "message", "class": class_, "code": code, "body": self._stamped(body)}))
 
     async def raw(self, data: str) -> None:
-        for connection in list(self._connections):
-            await connection.send(data)
+        """Send something to whoever is connected to the newest session."""
+        for connection, token in list(self._connections.items()):
+            if token == self.opened[-1]:
+                await connection.send(data)
+
+    async def end(self) -> None:
+        self.said.pop(self.opened[-1], None)
+        await self.push({"reason": "closed by the agent"}, "SessionClearedEvent")
 
     def cut(self) -> None:
         """Break every connection without a word."""
@@ -96,7 +114,6 @@ class Service:
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
-        self._connections.add(connection)
         configured = False
         try:
             async for data in connection:
@@ -107,6 +124,7 @@ class Service:
                     self.violations.append("a request without token or tracingId")
                 if request["action"] == "configureSession":
                     configured = True
+                    self._connections[connection] = request["token"]
                 elif not configured:
                     self.violations.append(f"{request['action']} before configureSession")
                 if self.silent:
@@ -120,7 +138,8 @@ class Service:
                     continue
                 await self._answer(connection, request)
         finally:
-            self._connections.discard(connection)
+            self._connections.pop(connection, None)
+            self._changed.set()
 
     async def _answer(self, connection: ServerConnection, request: dict[str, Any]) -> None:
         match request["action"]:
@@ -128,7 +147,9 @@ class Service:
                 if request.get("deploymentId") != "d-1":
                     self.violations.append("configureSession without the deployment")
                 new = request["token"] not in self.said
-                self.said.setdefault(request["token"], [])
+                if new:
+                    self.said[request["token"]] = []
+                    self.opened.append(request["token"])
                 body = {"connected": True, "newSession": new, "readOnly": False, **self.extra}
                 await _reply(connection, request, "SessionResponse", body)
             case "onMessage":

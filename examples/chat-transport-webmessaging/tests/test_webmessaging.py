@@ -501,7 +501,7 @@ def test_a_cancelled_start_leaves_nothing_behind(after: float):
         if not starting.cancel():
             await (await starting).leave()
         await asyncio.gather(starting, return_exceptions=True)
-        await service.until(lambda: not service._connections)
+        await service.until(lambda: not service.connected)
         rest = [task.get_name() for task in asyncio.all_tasks() if "chat-core" in task.get_name()]
         assert rest == []
 
