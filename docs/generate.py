@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chat_core import ErrorCode
+import command_line
+import reference
+
+import chat_core
+from chat_core import ChatError, ErrorCode
 
 DOCS = Path(__file__).parent
 
@@ -39,7 +43,24 @@ Made from `chat_core.ErrorCode` by `docs/generate.py`. Codes that a server gives
 | code | name | meaning |
 | --- | --- | --- |
 {rows}
+
+## Exceptions
+
+Every error of chat-core is a `ChatError` with `code`, `origin`, `description`, `retryable` and `advice`. Most are also the standard class in brackets, so that a
+program may catch that.
+
+{_exceptions()}
 """
+
+
+def _exceptions(kind: type[ChatError] = ChatError, depth: int = 0) -> str:
+    """Return the tree of errors as nested lists."""
+    standard = [base.__name__ for base in kind.__bases__ if not issubclass(base, ChatError) and base is not Exception]
+    words = (kind.__doc__ or "").strip().splitlines()[0].replace("``", "`")
+    also = f" ({', '.join(standard)})" if standard else ""
+    line = f"{'  ' * depth}* `{kind.__name__}`{also}: {words}\n"
+    children = [child for child in kind.__subclasses__() if child.__name__ in chat_core.__all__]
+    return line + "".join(_exceptions(child, depth + 1) for child in sorted(children, key=lambda one: one.__name__))
 
 
 def measured() -> str:
@@ -71,7 +92,15 @@ def _flat(counts: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}".replace("_", " "), value
 
 
-PAGES = {"error-codes.md": error_codes, "measured.md": measured}
+PAGES = {
+    "command-line.md": command_line.command_line_page,
+    "error-codes.md": error_codes,
+    "measured.md": measured,
+    "session.md": reference.session_page,
+    "plugins/logger.md": reference.logger_page,
+    "plugins/storage.md": reference.storage_page,
+    "plugins/transport.md": reference.transport_page,
+}
 
 
 def main() -> int:
