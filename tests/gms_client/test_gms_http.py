@@ -1,6 +1,7 @@
 """The one place that sets up HTTP."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from email.utils import formatdate
@@ -8,6 +9,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
+import chat_gms.http
 from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
 from chat_gms.http import MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, HttpLink, retry_after, tls_context
 
@@ -120,6 +122,41 @@ def test_429_was_not_processed():
     with pytest.raises(NotSentError, match="429") as caught:
         post(lambda _: httpx.Response(429, headers={"retry-after": "3"}))
     assert caught.value.retry_after == 3.0
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_rp08_nothing_leaves_before_the_time_that_retry_after_asks_for(status: int, monkeypatch: pytest.MonkeyPatch):
+    """Whatever it is for: it counts as not sent, with the time that is left."""
+    seen = []
+    now = 1000.0
+    monkeypatch.setattr(chat_gms.http.time, "monotonic", lambda: now)
+
+    def handler(request):
+        seen.append(request)
+        return httpx.Response(status, headers={"retry-after": "3"})
+
+    async def main():
+        nonlocal now
+        link = HttpLink(
+            ConnectionOptions(),
+            cookies=CookieBox(),
+            secure=False,
+            transport=httpx.MockTransport(handler),
+            max_answer=100,
+        )
+        with contextlib.suppress(NotSentError):
+            await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
+        now += 2.0
+        with pytest.raises(NotSentError, match="asks to wait 1.0 s") as caught:
+            await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
+        assert (caught.value.retry_after, len(seen)) == (1.0, 1)
+        now += 1.0
+        with contextlib.suppress(NotSentError):
+            await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
+        assert len(seen) == 2
+        await link.aclose()
+
+    asyncio.run(main())
 
 
 def test_rp11_an_answer_is_bounded():

@@ -28,10 +28,10 @@ __all__ = [
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-_NUMBER: Final = re.compile(r"\s*-?[0-9]{1,18}\s*")
+_NUMBER: Final = re.compile("-?[0-9]{1,18}")
 
-#: Larger numbers are no identifiers, and Python refuses to write very large ones out.
-_LARGEST: Final = 10**30
+#: Numbers beyond are no positions, times or identifiers, and Python refuses to write very large ones out.
+_LARGEST: Final = 10**18
 
 #: Events in one envelope, at most.
 MAX_EVENTS: Final = 100_000
@@ -246,11 +246,11 @@ def _number(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value
+        return value if abs(value) < _LARGEST else None
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return int(value)
+        return int(value) if abs(value) < _LARGEST else None
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return int(value.strip())
     return None
 
 
@@ -266,7 +266,7 @@ def _text(value: object) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return None if abs(value) > _LARGEST else str(value)
+        return str(value) if abs(value) < _LARGEST else None
     return None
 
 

@@ -112,12 +112,17 @@ def upload_file(keys: Credentials, description: str | None) -> Post:
 
 def download_file(keys: Credentials, file_id: str) -> Post:
     """Fetch a file."""
-    return _post(keys, f"file/{quote(file_id, safe='')}/download")
+    return _post(keys, f"file/{_part(file_id)}/download")
 
 
 def delete_file(keys: Credentials, file_id: str) -> Post:
     """Take a file out of the chat."""
-    return _post(keys, f"file/{quote(file_id, safe='')}/delete")
+    return _post(keys, f"file/{_part(file_id)}/delete")
+
+
+def _part(file_id: str) -> str:
+    # "replace": an id is a stranger's text, and half a character has no place in an address.
+    return quote(file_id, safe="", errors="replace")
 
 
 def _post(keys: Credentials, operation: str, **fields: Any) -> Post:

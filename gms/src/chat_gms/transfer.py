@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable
@@ -18,11 +17,12 @@ from chat_core._contracts.transport import (
 from chat_core._model.errors import AmbiguousError, Origin, ProtocolError, RefusedError
 from chat_core._model.files import FileLimits
 from chat_gms.client import refusal
-from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
+from chat_gms.envelope import Envelope, MalformedEnvelopeError
 from chat_gms.files import file_id, limits_data, multipart
 from chat_gms.forms import encode_form
 from chat_gms.http import Answer, HttpLink
 from chat_gms.operations import Credentials
+from chat_gms.reading import NotJsonError, read_envelope, read_json
 from chat_gms.rest import Post
 from chat_gms.verdict import Verdict, judge
 
@@ -154,8 +154,8 @@ class FileTransfer:
 
     def _read(self, answer: Answer) -> Envelope:
         try:
-            envelope = decode_envelope(json.loads(answer.body))
-        except (ValueError, RecursionError, MalformedEnvelopeError) as error:
+            envelope = read_envelope(answer.body)
+        except MalformedEnvelopeError as error:
             details: dict[str, Any] = {"code": answer.status, "origin": Origin.HTTP}
             if answer.status in _CLIENT_ERRORS and answer.status not in _MAY_PASS:
                 raise RefusedError(f"the server refused it with HTTP {answer.status}", **details) from error
@@ -197,8 +197,8 @@ def _may_be_the_file(answer: Answer) -> bool:
     if answer.status != _OK or _kind(answer) == "text/html":
         return False
     try:
-        value = json.loads(answer.body)
-    except (ValueError, RecursionError):
+        value = read_json(answer.body)
+    except NotJsonError:
         return True
     return not (isinstance(value, dict) and {"statusCode", "errors"} & value.keys())
 

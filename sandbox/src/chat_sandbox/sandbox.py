@@ -144,6 +144,7 @@ class Sandbox:
         await asyncio.gather(*self._agents, return_exceptions=True)
         self.faults.resume()
         await self._stop_serving()
+        await self._server.wound_up()
         with contextlib.suppress(ValueError):
             self._backend.unlisten(self._on_event)
 

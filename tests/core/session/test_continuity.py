@@ -253,6 +253,23 @@ def test_rp01_a_low_position_in_a_push_is_checked_before_it_is_believed():
     assert session.fetch_due(1.0) is None
 
 
+def test_rp02_what_is_held_when_the_server_counts_anew_comes_before_the_new_numbering():
+    """Its index may come again, as another event: the reset stands between the two, and the gap before it is said."""
+    session = machine()
+    log = session.receive(Batch(events=(message(2),)), 0.0)
+    assert session.fetch_due(1.0) == 1
+    log += session.fetched(Batch(next_position=0), 1.0)
+    log += session.receive(Batch(events=(message(1), message(2))), 2.0)
+    assert [(type(event).__name__, event.index) for event in log] == [
+        ("ContinuityLost", None),
+        ("MessageReceived", 2),
+        ("ContinuityLost", None),
+        ("MessageReceived", 1),
+        ("MessageReceived", 2),
+    ]
+    assert [(log[0].after, log[0].until), (log[2].after, log[2].until)] == [(0, 1), (2, None)]
+
+
 def test_rp01_an_answer_that_predates_a_push_is_no_position_reset():
     """Only a position below the one asked for shows that the server counts anew."""
     session = machine()

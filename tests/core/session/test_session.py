@@ -1306,6 +1306,36 @@ def test_rp04_an_answer_that_was_asked_for_before_the_send_settles_nothing():
     assert run_virtually(main()) == ["once"]
 
 
+def test_rp04_a_fetch_that_fails_under_a_send_to_be_settled_costs_no_minute():
+    """The transcript was being asked for when the send became unclear, and that attempt fails: the next one decides."""
+
+    class Failing(FakeTransport):
+        """The first fetch takes three seconds and fails."""
+
+        async def fetch(self, position: int) -> Batch:
+            if not self.fetches:
+                self.fetches.append(position)
+                await asyncio.sleep(3.0)
+                raise AmbiguousError("the connection broke")
+            return await super().fetch(position)
+
+    async def main() -> float:
+        transport = Failing()
+        session = await open_session(transport)
+        transport.faults = [("before", AmbiguousError("no answer"))]
+        began = asyncio.get_running_loop().time()
+        sending = asyncio.ensure_future(session.send_message("once"))
+        await asyncio.sleep(1.0)
+        transport.put(Batch(next_position=transport.backend.next_position + 1))  # a hint: something is missing
+        await sending
+        took = asyncio.get_running_loop().time() - began
+        assert transport.backend.texts == ["once"]
+        await session.detach()
+        return took
+
+    assert run_virtually(main()) < 10
+
+
 def test_rp04_a_transcript_that_is_refused_settles_nothing_and_nobody_waits():
     """The receipt says that nobody can tell; the message is not sent again."""
 

@@ -332,8 +332,11 @@ class _World:
             ended = await session.leave()
             life.may_lose_the_end = ended.error is not None
             fault.cancel()
-        async with asyncio.timeout(70):
-            await asyncio.gather(*life.tasks)
+        try:
+            async with asyncio.timeout(70):
+                await asyncio.gather(*life.tasks)
+        except TimeoutError as error:
+            raise ViolationError("RP-15: stuck: the reader never heard of the end") from error
         await session.aclose()
         if how != "agent" and self.loop.time() > began + 11:
             raise ViolationError(f"RP-9: leaving took {self.loop.time() - began:.1f} s")

@@ -87,8 +87,6 @@ class Continuity:
         self.epoch = 0
         #: True once SessionEnded was returned: nothing comes after it.
         self.finished = False
-        #: Counts the usable answers to fetches, so that a read-back can tell that one came after it asked.
-        self.answers = 0
         self._positions = positions
         self._restored_until = restored_until
         #: What was declared lost in this epoch; the newest ranges.
@@ -212,7 +210,6 @@ class Continuity:
             self._reset_position(answer.next_position, out)
             self._settled(now)
             return self._close(out, now)
-        self.answers += 1
         before = self.expected
         for event in answer.events:
             self._arrive(event, out)
@@ -259,6 +256,11 @@ class Continuity:
             self._fetch_wanted = True
             self._failures = 0
             self._not_before = now
+
+    @property
+    def wants_fetch(self) -> bool:
+        """True while a fetch is in flight or due as soon as it may be."""
+        return self._fetch_wanted or self._fetching is not None
 
     # ---------------------------------------------------------------- time
 
@@ -378,12 +380,13 @@ class Continuity:
 
     def _reset_position(self, next_position: int, out: list[Event]) -> None:
         """The server counts anew: what it said between is unknown, and a new epoch begins."""
+        # What is held belongs to the numbering that has ended, so it comes before the new one is announced; its indexes
+        # may come again.
+        while self._held:
+            self._lose(LossReason.POSITION_RESET, out)
         out.append(ContinuityLost(after=self.expected - 1, reason=LossReason.POSITION_RESET))
-        # What is held belongs to the numbering that has ended; it was received, so it is not thrown away.
-        self._release_held(out)
         self._lost.clear()
         self.epoch += 1
-        self.answers += 1
         self.expected = max(1, next_position)
         self._hint = self.expected
         self._doubt = False

@@ -58,6 +58,9 @@ class Flow:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._fetch: asyncio.Task[None] | None = None
+        #: How many fetches have begun, and the number of the last one that had a usable answer.
+        self._begun = 0
+        self._answered = 0
         self._receiver: asyncio.Task[None] | None = None
         self._waiters: set[asyncio.Future[None]] = set()
         self._refusals = 0
@@ -135,14 +138,19 @@ class Flow:
 
         Returns False when it cannot be: the server refuses, or the session is over.
         """
-        # A fetch that is on its way already may have been answered before the question came up.
-        wanted = self._machine.answers + (2 if self._fetch is not None else 1)
+        # A fetch that is on its way already may have been answered before the question came up, or may fail; what
+        # counts is the answer to one that began after it.
+        asked = self._begun
         refusals = self._refusals
         self._machine.want_fetch(self._loop.time())
         self._work()
-        while self._machine.answers < wanted:
+        while self._answered <= asked:
             if self._machine.finished or self._stopped or self._refusals > refusals:
                 return False
+            if not self._machine.wants_fetch:
+                # It was given up together with a gap.
+                self._machine.want_fetch(self._loop.time())
+                self._work()
             await self.changed()
         return True
 
@@ -235,6 +243,8 @@ class Flow:
         self._take(self._machine.tick(self._loop.time()))
 
     async def _ask(self, position: int) -> None:
+        self._begun += 1
+        number = self._begun
         failure: ChatError | None = None
         batch = Batch()
         try:
@@ -248,6 +258,7 @@ class Flow:
         finally:
             self._fetch = None
         if failure is None:
+            self._answered = number
             self._on_batch(batch)
             self._take(self._machine.fetched(batch, self._loop.time()))
             return

@@ -15,6 +15,8 @@ __all__ = ["SavedMessage", "SavedState", "Stage"]
 #: Raised when an older chat-core could no longer make sense of what is written.
 VERSION: Final = 1
 
+#: Positions and times are far below; Python refuses to write very large numbers out.
+_LARGEST: Final = 10**18
 _TYPES: Final = ("text", "url")
 _RESENDS: Final = ("if absent", "never")
 
@@ -95,10 +97,12 @@ class SavedState:
             raise _damaged(f"it is of type {type(saved).__name__}, not a mapping")
         version = saved.get("version")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-            raise _damaged(f"its version is {version!r}")
+            shown = version if version is None or isinstance(version, bool) or version == 0 else "no number above 0"
+            raise _damaged(f"its version is {shown}")
         if version > VERSION:
+            shown = version if version < _LARGEST else "beyond all bounds"
             raise StateVersionError(
-                f"the saved state has version {version} and this chat-core reads up to {VERSION}",
+                f"the saved state has version {shown} and this chat-core reads up to {VERSION}",
                 advice="restore it with the chat-core that wrote it, or update this one",
             )
         state = cls(
@@ -138,6 +142,8 @@ def _typed(saved: Mapping[str, Any], key: str, kind: Any, where: str = "") -> An
     value = saved.get(key)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise _damaged(f"{where}its {key!r} is of type {type(value).__name__}")
+    if isinstance(value, int | float) and not abs(value) < _LARGEST:
+        raise _damaged(f"{where}its {key!r} is no number that is ever written")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -17,6 +18,7 @@ __all__ = ["Stored", "decode_position", "decode_state", "encode_position", "enco
 FORMAT: Final = 1
 #: The key whose change alone goes to the position file.
 POSITION_KEY: Final = "delivered"
+_POSITION: Final = re.compile("[0-9]{1,18}")
 
 
 @frozen(kw_only=True)
@@ -86,13 +88,13 @@ def decode_state(data: bytes, name: str) -> Stored:
             )
         boot, at, wall = value["left"]
         return Stored(
-            state=value["state"],
+            state={**value["state"]},
             lasts=math.inf if value["lasts"] is None else float(value["lasts"]),
             sign=str(value["sign"]),
             left=(str(boot), float(at), float(wall)),
             serial=str(value["serial"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, StateVersionError):
             raise
         raise StateCorruptError(f"the state file {name} is damaged: {type(error).__name__}") from error
@@ -110,4 +112,4 @@ def decode_position(data: bytes, serial: str) -> int | None:
     if total != _sum(body.encode("ascii", "replace")):
         return None
     owner, _, position = body.partition(" ")
-    return int(position) if owner == serial and position.isdecimal() else None
+    return int(position) if owner == serial and _POSITION.fullmatch(position) else None

@@ -314,6 +314,11 @@ class Link:
                 problem = _worse(problem, error)
                 await self._exchange.drop()
                 self._exchange.begin()
+                if (wait := getattr(error, "retry_after", None)) is not None:
+                    # Another carrier is another request to the same server.
+                    if self._choice.has_worked(name):
+                        raise
+                    await asyncio.sleep(wait)
             except BaseException:
                 await self._exchange.drop()
                 raise

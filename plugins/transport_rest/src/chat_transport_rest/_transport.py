@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,12 +24,10 @@ from chat_core import (
     LeaveCommand,
     LinkDown,
     LinkUp,
-    LoginRefusedError,
     NicknameCommand,
     NotSentError,
     Opened,
     OptionError,
-    Origin,
     ProtocolError,
     RefusedError,
     Reply,
@@ -45,13 +42,14 @@ from chat_core import (
 )
 from chat_gms import rest
 from chat_gms.client import EventTranslator, refusal
-from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
+from chat_gms.envelope import Envelope
 from chat_gms.forms import encode_form
-from chat_gms.http import Answer, CookieBox, HttpLink, unreachable
+from chat_gms.http import CookieBox, HttpLink, unreachable
 from chat_gms.operations import Credentials
 from chat_gms.rest import Post
 from chat_gms.transfer import FileCommand, FileTransfer
 from chat_gms.verdict import Verdict, judge
+from chat_transport_rest._answers import read_answer
 from chat_transport_rest._pace import Pace
 from chat_transport_rest.options import RestOptions
 
@@ -60,11 +58,6 @@ __all__ = ["RestTransport", "make_transport"]
 FORM: Final = "application/x-www-form-urlencoded"
 #: Seconds for which statusCode 1 ("an error that may pass") is tried over before the link counts as down.
 PATIENCE: Final = 20.0
-
-_OK: Final = 200
-_UNAUTHORIZED: Final = frozenset({401, 403, 407})
-#: The server was there and could not: it may have done it.
-_MAY_PASS: Final = frozenset({408, 500, 502, 503, 504})
 
 
 class _PassingError(AmbiguousError):
@@ -282,7 +275,7 @@ class RestTransport:
             content_type=FORM,
             timeout=self._options.request_timeout,
         )
-        envelope = self._read(answer, opening=opening)
+        envelope = read_answer(answer, self._url, opening=opening)
         verdict = judge(envelope)
         if verdict is Verdict.RETRY:
             raise _PassingError("the server answered statusCode 1, an error that may pass")
@@ -293,27 +286,6 @@ class RestTransport:
             raise error
         self._learn(envelope)
         return envelope
-
-    def _read(self, answer: Answer, *, opening: bool) -> Envelope:
-        shown = f"{self._url} answered HTTP {answer.status}"
-        details: dict[str, Any] = {"code": answer.status, "origin": Origin.HTTP}
-        if answer.status in _UNAUTHORIZED and opening:
-            raise LoginRefusedError(shown, advice="check auth and headers in transport_options", **details)
-        try:
-            return decode_envelope(json.loads(answer.body))
-        except (ValueError, RecursionError, MalformedEnvelopeError) as error:
-            if opening and answer.status not in _MAY_PASS:
-                what = "a page that is no JSON" if answer.status == _OK else f"HTTP {answer.status}"
-                raise ProtocolError(
-                    f"not a GMS chat service: {self._url} answered with {what}",
-                    advice="server_url is the service's address, such as https://host/genesys/2/chat/customer-support",
-                    **details,
-                ) from error
-            if answer.status == _OK:
-                raise AmbiguousError(
-                    "the answer was not JSON: something before the server answered in its place"
-                ) from error
-            raise AmbiguousError(shown, **details) from error
 
     def _post_of(self, command: Command) -> Post:
         keys = self._keys

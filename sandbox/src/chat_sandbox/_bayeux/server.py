@@ -223,7 +223,8 @@ class BayeuxServer:
         return Exchange(replies=[reply], session=session, cookie=None if cookie else browser)
 
     def _session_of(self, message: Message, cookie: str | None, carrier: str) -> ServerSession | None:
-        session = self.sessions.get(message.get("clientId", ""))
+        client_id = message.get("clientId")
+        session = self.sessions.get(client_id) if isinstance(client_id, str) else None
         # Over HTTP the session is found through the cookie: a clientId alone opens nothing.
         if session is not None and carrier == "long-polling" and session.cookie != cookie:
             return None
@@ -299,7 +300,7 @@ class BayeuxServer:
         advice = message.get("advice")
         wanted = advice.get("timeout") if isinstance(advice, dict) else None
         if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-            return min(max(wanted / 1000, 0.0), 300.0)
+            return max(min(wanted, 300_000), 0) / 1000
         return self.timings.timeout
 
     def _advice(self) -> dict[str, Any]:

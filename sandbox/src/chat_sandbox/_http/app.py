@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from chat_sandbox._bayeux.server import COOKIE, Exchange, Message
+from chat_sandbox._http.answers import JsonAnswer, written
 from chat_sandbox._http.cometd import CometdView
 from chat_sandbox._http.files import FileView
 from chat_sandbox._http.rest import RestView
@@ -86,7 +87,7 @@ class _Carriers:
         elif session is not None:
             answer = [*self._bayeux.drain(session), *answer]
         await self._faults.pass_through()
-        response = JSONResponse(answer)
+        response = JsonAnswer(answer)
         if exchange.cookie is not None:
             response.headers["set-cookie"] = f"{COOKIE}={exchange.cookie}; Path=/; HttpOnly"
         return response
@@ -211,4 +212,4 @@ class _Socket:
     async def _write(self) -> None:
         while (messages := await self._out.get()) is not None:
             await self._faults.pass_through()
-            await self._socket.send_text(json.dumps(messages, ensure_ascii=False, separators=(",", ":")))
+            await self._socket.send_text(written(messages))

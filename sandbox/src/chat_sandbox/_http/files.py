@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from chat_gms import encode_envelope
 from chat_gms.forms import nest
@@ -17,6 +17,7 @@ from chat_gms.operations import Operation
 from chat_sandbox._backend.chats import Backend, Chat, unknown_chat
 from chat_sandbox._backend.files import FileRefusedError, description_of
 from chat_sandbox._bayeux.server import COOKIE
+from chat_sandbox._http.answers import JsonAnswer
 from chat_sandbox.faults import Faults
 
 __all__ = ["FileView"]
@@ -90,16 +91,16 @@ class FileView:
         if (seconds := self._faults.take("delay", operation, chat)) is not None:
             await asyncio.sleep(seconds)
         if chat is None or chat.ended or (chat_id is not None and chat.id != chat_id):
-            return JSONResponse(encode_envelope(unknown_chat()))
+            return JsonAnswer(encode_envelope(unknown_chat()))
         if (refused := self._faults.take("refuse", operation, chat)) is not None:
-            return JSONResponse(encode_envelope(refused))
+            return JsonAnswer(encode_envelope(refused))
         lost = self._faults.take("lose answer", operation, chat)
         if "file" in request.path_params:
             fields["fileId"] = request.path_params["file"]
         try:
             answer = self._perform(chat, operation, fields, upload)
         except FileRefusedError as error:
-            answer = JSONResponse(encode_envelope(chat.files.refused(error)))
+            answer = JsonAnswer(encode_envelope(chat.files.refused(error)))
         if lost:
             self._abort(request.scope)
             return Response(status_code=500)
@@ -130,4 +131,4 @@ class FileView:
                 envelope = chat.files.delete(file_id)
             case _:
                 raise FileRefusedError(100, f"The operation {operation!r} is not known.")
-        return JSONResponse(encode_envelope(envelope))
+        return JsonAnswer(encode_envelope(envelope))

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from chat_gms import Envelope, encode_envelope
 from chat_gms.forms import nest
@@ -14,6 +14,7 @@ from chat_gms.operations import Operation
 from chat_gms.rest import OPERATIONS
 from chat_sandbox._backend.chats import Backend, Chat, refusal, unknown_chat
 from chat_sandbox._backend.operations import perform
+from chat_sandbox._http.answers import JsonAnswer
 from chat_sandbox.faults import Faults
 
 __all__ = ["RestView"]
@@ -35,7 +36,7 @@ class RestView:
         """POST {service}/{chatId}/{operation}."""
         operation = OPERATIONS.get(request.path_params["operation"])
         if operation is None:
-            return JSONResponse({"message": "no such operation"}, 404)
+            return JsonAnswer({"message": "no such operation"}, 404)
         return await self._answer(request, operation, request.path_params["chat"])
 
     async def _answer(self, request: Request, operation: str, chat_id: str | None) -> Response:
@@ -47,7 +48,7 @@ class RestView:
             headers = {} if status[1] is None else {"retry-after": str(status[1])}
             return Response(status[2], status[0], headers=headers)
         if self._faults.take("hiccup", operation, chat):
-            return JSONResponse({"statusCode": 1, "chatEnded": False, "messages": [], "nextPosition": 1})
+            return JsonAnswer({"statusCode": 1, "chatEnded": False, "messages": [], "nextPosition": 1})
         lost = self._faults.take("lose answer", operation, chat)
         envelope = self._perform(request.path_params["service"], operation, chat, chat_id, data)
         if (seconds := self._faults.take("delay", operation, chat)) is not None:
@@ -56,7 +57,7 @@ class RestView:
             self._abort(request.scope)
             return Response(status_code=500)
         await self._faults.pass_through()
-        return JSONResponse(self._faults.mangle(encode_envelope(envelope), operation, chat))
+        return JsonAnswer(self._faults.mangle(encode_envelope(envelope), operation, chat))
 
     def _perform(
         self, service: str, operation: str, named: Chat | None, chat_id: str | None, data: dict[str, Any]

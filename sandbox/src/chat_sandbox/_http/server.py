@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
 
 __all__ = ["AppServer"]
+
+#: Seconds within which a connection that was accepted before the port was closed is known.
+_ACCEPTING: Final = 0.01
 
 
 class _Uvicorn(uvicorn.Server):
@@ -30,11 +33,10 @@ class AppServer:
         self.port = port
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending: list[asyncio.Task[None]] = []
 
     async def start(self, app: Starlette) -> None:
         """Listen and serve. With port 0 a free one is taken, and kept for later starts."""
-        listener = await self._listen()
-        self.port = listener.getsockname()[1]
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -45,6 +47,9 @@ class AppServer:
             ws_ping_interval=None,
             timeout_graceful_shutdown=1,
         )
+        config.load()  # before the port is open: whoever connects meanwhile would wait
+        listener = await self._listen()
+        self.port = listener.getsockname()[1]
         self._server = server = _Uvicorn(config)
         self._task = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]), name="chat-sandbox")
         while not server.started:
@@ -54,17 +59,27 @@ class AppServer:
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
-        """Stop serving: connections are aborted, the port is free."""
+        """Stop serving: connections are aborted, the port is free. What uvicorn has left to do is for ``wound_up``."""
         server, self._server = self._server, None
         task, self._task = self._task, None
         if server is None or task is None:
             return
-        # First of all: whoever comes back at once must find nobody, and uvicorn takes a tick to notice.
+        # First of all: whoever comes back at once must find nobody, and uvicorn takes two tenths of a second to notice.
         for listening in server.servers:
             listening.close()
         server.should_exit = True
         server.force_exit = True
         self._abort_all(server)
+        await asyncio.sleep(_ACCEPTING)
+        self._abort_all(server)
+        self._ending.append(asyncio.get_running_loop().create_task(self._wind_up(server, task)))
+
+    async def wound_up(self) -> None:
+        """Wait until nothing is left of the servers that were stopped."""
+        ending, self._ending = self._ending, []
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _wind_up(self, server: _Uvicorn, task: asyncio.Task[None]) -> None:
         await asyncio.gather(task, return_exceptions=True)
         self._abort_all(server)
         tasks = list(server.server_state.tasks)

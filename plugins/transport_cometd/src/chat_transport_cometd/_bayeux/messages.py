@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from attrs import frozen
 
 from chat_core import ProtocolError
+from chat_gms.reading import NotJsonError, read_json
 
 __all__ = ["BayeuxError", "Message", "decode", "encode", "parse_error"]
 
@@ -48,11 +49,9 @@ def decode(data: str | bytes) -> list[Message]:
         ProtocolError: it is not Bayeux.
     """
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        # Without the chain: a JSON error holds the whole text, and with it secrets.
-        kind = type(error).__name__
-        raise ProtocolError(f"not a Bayeux server: the answer is no JSON ({kind}){_begin(data)}") from None
+        value = read_json(data)
+    except NotJsonError as error:
+        raise ProtocolError(f"not a Bayeux server: the answer is no JSON ({error}){_begin(data)}") from None
     messages = value if isinstance(value, list) else [value]
     if len(messages) > MAX_MESSAGES:
         raise ProtocolError(f"the server sent {len(messages)} messages at once; at most {MAX_MESSAGES} are taken")

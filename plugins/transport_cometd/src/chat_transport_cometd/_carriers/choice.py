@@ -47,6 +47,10 @@ class CarrierChoice:
         self._failures.pop(name, None)
         self._not_before.pop(name, None)
 
+    def has_worked(self, name: str) -> bool:
+        """Say whether a session was ever opened over it."""
+        return name in self._worked
+
     def failed(self, name: str, now: float) -> None:
         """Note that none could be opened over it."""
         failures = self._failures.get(name, 0)

@@ -18,6 +18,8 @@ __all__ = ["LongPolling"]
 
 _OK = 200
 _UNAUTHORIZED = frozenset({401, 403, 407})
+#: Characters of another address that are shown.
+_LONGEST_SHOWN = 200
 _BUSY = frozenset({408, 502, 503, 504})
 
 
@@ -106,6 +108,8 @@ class LongPolling:
             return LoginRefusedError(words, advice="check auth and headers in transport_options", **details)
         if 300 <= answer.status < 400:  # noqa: PLR2004 - redirects
             where = answer.headers.get("location", "nowhere")
+            # As far as an error may show it: no user, no password, no query, no end of it.
+            where = where.partition("?")[0].rpartition("@")[2][:_LONGEST_SHOWN]
             return ProtocolError(
                 f"{words}, a redirect to {where!r}, which is not followed",
                 advice="give the final address as server_url",

@@ -22,10 +22,18 @@ __all__ = ["WebSocket"]
 
 #: Seconds for the closing handshake.
 CLOSE_TIMEOUT: Final = 1.0
+#: Characters of a refusal's text that are shown.
+_LONGEST_SHOWN: Final = 300
 
-_logger = logging.getLogger("chat_transport_cometd.websocket")
-# At DEBUG the library logs every frame, and frames hold secrets and message text.
-_logger.setLevel(logging.INFO)
+
+class _Hushed(logging.LoggerAdapter[logging.Logger]):
+    """Whatever level a program sets: at DEBUG the library logs every frame, and with it secrets and texts (RP-10)."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+_logger = _Hushed(logging.getLogger("chat_transport_cometd.websocket"))
 
 
 class WebSocket:
@@ -51,12 +59,25 @@ class WebSocket:
         Raises:
             CarrierUnavailableError: no connection, or the server (or something before it) refused the upgrade.
         """
+        try:
+            self._socket = await self._connect()
+        except (InvalidHandshake, ProxyError) as error:
+            problem = _refusal(error)
+        except (OSError, ssl.SSLError, TimeoutError, EOFError) as error:
+            raise CarrierUnavailableError(_words(error)) from error
+        else:
+            self._take_up(self._socket)
+            return
+        # Not chained: the library's errors hold the whole answer, with its cookies (RP-10).
+        raise problem
+
+    async def _connect(self) -> ClientConnection:
         options = self._options
         headers = {**basic_auth(options.auth), **options.headers}
         if self._cookies:
             headers["Cookie"] = self._cookies.header
         try:
-            self._socket = await _Connect(
+            return await _Connect(
                 self._url,
                 additional_headers=headers,
                 user_agent_header=None,
@@ -73,21 +94,12 @@ class WebSocket:
             )
         except InvalidURI as error:
             raise OptionError(f"server_url cannot be used: {error}") from error
-        except InvalidStatus as error:
-            status = error.response.status_code
-            raise CarrierUnavailableError(
-                f"the upgrade to WebSocket was answered with HTTP {status}",
-                status=status,
-                retry_after=retry_after(error.response.headers.get("Retry-After", "")),
-            ) from error
-        except (InvalidHandshake, ProxyError, OSError, ssl.SSLError, TimeoutError, EOFError) as error:
-            name = type(error).__name__
-            raise CarrierUnavailableError(f"{name}: {error}" if str(error) else name) from error
-        response = self._socket.response
-        if response is not None:
-            for value in response.headers.get_all("Set-Cookie"):
+
+    def _take_up(self, socket: ClientConnection) -> None:
+        if socket.response is not None:
+            for value in socket.response.headers.get_all("Set-Cookie"):
                 self._cookies.take(value)
-        self._reader = asyncio.get_running_loop().create_task(self._read(self._socket), name="chat-core: websocket")
+        self._reader = asyncio.get_running_loop().create_task(self._read(socket), name="chat-core: websocket")
 
     async def send(self, messages: list[Message], *, timeout: float) -> None:  # noqa: ARG002 - the link waits
         """Send one frame; replies arrive by themselves."""
@@ -124,6 +136,22 @@ class WebSocket:
         except Exception as error:  # noqa: BLE001 - a defect further up must not leave a dead link unseen
             reason = f"the WebSocket was given up: {type(error).__name__}"
         self._wire.lost(reason)
+
+
+def _refusal(error: InvalidHandshake | ProxyError) -> CarrierUnavailableError:
+    if not isinstance(error, InvalidStatus):
+        return CarrierUnavailableError(_words(error))
+    status = error.response.status_code
+    return CarrierUnavailableError(
+        f"the upgrade to WebSocket was answered with HTTP {status}",
+        status=status,
+        retry_after=retry_after(error.response.headers.get("Retry-After", "")),
+    )
+
+
+def _words(error: Exception) -> str:
+    name = type(error).__name__
+    return f"{name}: {error}"[:_LONGEST_SHOWN] if str(error) else name
 
 
 class _Connect(connect):
