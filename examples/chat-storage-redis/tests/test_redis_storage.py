@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 from typing import Any
 
 import pytest
 import redis
 
-from chat_core import OptionError, StateCorruptError, StorageCapacityError, StorageContext, StorageUnavailableError
+from chat_core import (
+    OptionError,
+    StateCorruptError,
+    StorageCapacityError,
+    StorageContext,
+    StorageTimeoutError,
+    StorageUnavailableError,
+)
 from chat_storage_redis import RedisOptions, provider
 
 STATE = {"version": 1, "link": {"secure_key": "canary", "empty": {}, "none": None}, "outbox": [{"text": "é \ud800 𐍈"}]}
@@ -92,6 +102,23 @@ def test_a_server_that_goes_and_comes_back_is_used_again(server: Any):
         await storage.release()
 
     asyncio.run(main())
+
+
+def test_a_server_that_is_silent_is_given_up_in_time():
+    """It accepts the connection and says nothing more."""
+    with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(f"{place}/s")
+        silent.listen()
+
+        async def main() -> None:
+            storage = make(f"unix://{place}/s", timeout=0.2)
+            began = time.monotonic()
+            with pytest.raises(StorageTimeoutError, match="did not answer in time"):
+                await storage.read()
+            assert time.monotonic() - began < storage.deadline
+            await storage.release()
+
+        asyncio.run(main())
 
 
 def test_a_full_server_says_so_and_keeps_the_old_state(server: Any):

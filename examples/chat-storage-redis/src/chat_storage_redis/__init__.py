@@ -38,7 +38,7 @@ class RedisOptions:
         url: ``redis://``, ``rediss://`` or ``unix://``, with user and password if need be.
         prefix: begins the name of each key.
         keep: seconds after the last change for which a state is kept.
-        timeout: seconds for one answer of the server.
+        timeout: seconds for one read or write.
     """
 
     url: str = field(default="redis://127.0.0.1:6379/0", repr=False, validator=_check_url)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import OutOfMemoryError, RedisError
 
 from chat_core import (
@@ -32,11 +35,13 @@ class RedisStorage:
         self._profile = profile
         self._key = options.prefix.encode() + profile.encode("utf-8", "surrogatepass")
         self._client: redis.asyncio.Redis | None = None
+        #: Seconds for one call, for the session; a little more than the storage takes by itself.
+        self.deadline = options.timeout + 1.0
 
     async def read(self) -> Mapping[str, Any] | None:
         """Return the state, None when there is none or it has expired."""
-        with _our_errors():
-            text = await self._open().get(self._key)
+        async with self._call() as client:
+            text = await client.get(self._key)
         if text is None:
             return None
         try:
@@ -50,11 +55,11 @@ class RedisStorage:
 
     async def write(self, state: Mapping[str, Any] | None) -> None:
         """Replace the state; None clears it."""
-        with _our_errors():
+        async with self._call() as client:
             if state is None:
-                await self._open().delete(self._key)
+                await client.delete(self._key)
             else:
-                await self._open().set(self._key, json.dumps(state), px=int(self._options.keep * 1000))
+                await client.set(self._key, json.dumps(state), px=int(self._options.keep * 1000))
 
     async def release(self) -> None:
         """Close the connections. Called after the last read or write; the next one opens them again."""
@@ -63,13 +68,15 @@ class RedisStorage:
             with contextlib.suppress(RedisError, OSError):
                 await client.aclose()
 
-    def _open(self) -> redis.asyncio.Redis:
+    @contextlib.asynccontextmanager
+    async def _call(self) -> AsyncIterator[redis.asyncio.Redis]:
+        """Do something within the time allowed. The library's own limits count for each attempt anew."""
         if self._client is None:
-            seconds = self._options.timeout
-            self._client = redis.asyncio.from_url(
-                self._options.url, socket_timeout=seconds, socket_connect_timeout=seconds
-            )
-        return self._client
+            # Once more, where the server was started anew under a connection of the pool.
+            self._client = redis.asyncio.from_url(self._options.url, retry=Retry(NoBackoff(), 1))
+        with _our_errors():
+            async with asyncio.timeout(self._options.timeout):
+                yield self._client
 
 
 def probe(options: RedisOptions) -> Iterator[ProbeStep]:
