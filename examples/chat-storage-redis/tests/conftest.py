@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -31,10 +32,14 @@ class Server:
             stdout=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 20
-        while not self.socket.exists():
+        while not self._listens():
             assert self._process.poll() is None, "the server ended"
             assert time.monotonic() < deadline
             time.sleep(0.02)  # another program's; nothing tells when it listens
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as trial:
+            return trial.connect_ex(str(self.socket)) == 0
 
     def stop(self) -> None:
         if self._process is not None:
