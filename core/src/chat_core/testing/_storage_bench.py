@@ -98,7 +98,7 @@ class StorageBench:
         if not name.startswith(self._prefix):
             name = self.profile(name)
         context = self.context(name.removeprefix(self._prefix), lasts=lasts, options=options)
-        raw = self.subject.provider.factory(context)  # type: ignore[arg-type] # a storage's, by the subject's kind
+        raw = self.subject.make(context)
         held = Held(raw, StorageRunner(raw, name=self.subject.provider.name, log=self.shown.log))
         self._held.append((name, held))
         return held
@@ -215,10 +215,11 @@ def difference(written: Any, read: Any, place: str = "the state") -> str:
                 return f"{place} {'lacks' if key in written else 'has'} the key {key!a}"
             if not same(written[key], read[key]):
                 return difference(written[key], read[key], f"{place}[{key!a}]")
-    return f"{place}: {_short(read)} in place of {_short(written)}"
+    return f"{place}: {short(read)} in place of {short(written)}"
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value in few characters."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - one line
 

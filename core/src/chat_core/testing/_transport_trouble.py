@@ -21,7 +21,7 @@ from chat_core._model.errors import (
 )
 from chat_core.testing._checks import Level, fail, require
 from chat_core.testing._subject import Subject
-from chat_core.testing._transport_bench import CREDENTIALS, Link, TransportBench, request
+from chat_core.testing._transport_bench import CREDENTIALS, Link, TransportBench, outcome, request
 from chat_core.testing._transport_suite import SUITE, restored
 from chat_core.testing._watch import Shown, shown_by, watched
 
@@ -51,7 +51,7 @@ async def an_unreachable_server_is_told(bench: TransportBench) -> None:
     await bench.on_server("cut")
     transport = bench.make()
     _, error = await bench.attempt(transport.start(request()), "start")
-    require(isinstance(error, ConnectError), f"the server cannot be reached, and start raised {error!r}")
+    require(isinstance(error, ConnectError), f"the server cannot be reached, and start {outcome(error)}")
     await bench.on_server("mend")
     await asyncio.sleep(_QUIET)
     require(not bench.server.chats(), "start raised ConnectError and opened a chat later")
@@ -62,7 +62,7 @@ async def a_refused_start_is_told(bench: TransportBench) -> None:
     code = await bench.on_server("refuse_start")
     transport = bench.make()
     _, error = await bench.attempt(transport.start(request()), "start")
-    require(isinstance(error, RefusedError | LoginRefusedError), f"the server refused, and start raised {error!r}")
+    require(isinstance(error, RefusedError | LoginRefusedError), f"the server refused, and start {outcome(error)}")
     assert error is not None
     require(error.code == code, f"the server refused with {code}, and the error's code is {error.code}")
 
@@ -74,7 +74,7 @@ async def an_unknown_chat_is_told(bench: TransportBench) -> None:
     await link.close()
     await bench.on_server("forget")
     _, error = await bench.attempt(bench.make().resume(saved), "resume")
-    require(isinstance(error, RefusedError), f"the server does not know the chat, and resume raised {error!r}")
+    require(isinstance(error, RefusedError), f"the server does not know the chat, and resume {outcome(error)}")
     require(getattr(error, "session_unknown", False), "the server does not know the chat, and session_unknown is False")
 
 
@@ -85,7 +85,7 @@ async def a_chat_out_of_reach_is_told(bench: TransportBench) -> None:
     await link.close()
     await bench.on_server("cut")
     _, error = await bench.attempt(bench.make().resume(saved), "resume")
-    require(isinstance(error, ConnectError), f"the server cannot be reached, and resume raised {error!r}")
+    require(isinstance(error, ConnectError), f"the server cannot be reached, and resume {outcome(error)}")
     await bench.on_server("mend")
     await bench.resume(saved)
 
@@ -99,7 +99,7 @@ async def a_chat_that_is_over_is_told(bench: TransportBench) -> None:
     await bench.on_server("end")
     opened, error = await bench.attempt(bench.make().resume(saved), "resume")
     if error is not None:
-        require(isinstance(error, RefusedError) and error.session_unknown, f"the chat is over, and resume raised {error!r}")
+        require(isinstance(error, RefusedError) and error.session_unknown, f"the chat is over, and resume {outcome(error)}")
     else:
         require(isinstance(opened, Opened) and isinstance(opened.ended, Ended), "the chat is over, and ended is not set")
 
@@ -112,7 +112,7 @@ async def a_refused_message_is_told(bench: TransportBench) -> None:
     link = await bench.start()
     code = await bench.on_server("refuse_next")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="refused")), "sending a message")
-    require(isinstance(error, RefusedError), f"the server refused a message, and send raised {error!r}")
+    require(isinstance(error, RefusedError), f"the server refused a message, and send {outcome(error)}")
     assert error is not None
     require(error.code == code, f"the server refused with {code}, and the error's code is {error.code}")
     await link.send("taken")
@@ -125,7 +125,7 @@ async def an_unsent_message_is_told(bench: TransportBench) -> None:
     await bench.on_server("cut")
     await link.until(lambda: isinstance(_last(link), LinkDown), "the network was cut, and no LinkDown came out")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="lost")), "sending a message")
-    require(isinstance(error, NotSentError), f"there is no link, and send raised {error!r}")
+    require(isinstance(error, NotSentError), f"there is no link, and send {outcome(error)}")
     await bench.on_server("mend")
     await link.send_soon("later")
     await link.until(lambda: "later" in bench.server.heard(), "after the link was back a message did not reach the server")
@@ -138,7 +138,7 @@ async def a_lost_answer_is_told(bench: TransportBench) -> None:
     link = await bench.start()
     await bench.on_server("lose_answer")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="perhaps")), "sending a message")
-    require(isinstance(error, AmbiguousError), f"the answer was lost, and send raised {error!r}")
+    require(isinstance(error, AmbiguousError), f"the answer was lost, and send {outcome(error)}")
     await link.send_soon("later")
     await link.until(lambda: "later" in bench.server.heard(), "after a lost answer a message did not reach the server")
     heard = bench.server.heard()
@@ -259,10 +259,10 @@ async def nothing_is_sent_after_closing(bench: TransportBench) -> None:
     link = await bench.start()
     await link.close()
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="late")), "send after aclose")
-    require(isinstance(error, NotSentError), f"send after aclose raised {error!r}")
+    require(isinstance(error, NotSentError), f"send after aclose {outcome(error)}")
     if Capability.POSITION in bench.subject.capabilities:
         _, error = await bench.attempt(link.transport.fetch(1), "fetch after aclose")
-        require(isinstance(error, NotSentError), f"fetch after aclose raised {error!r}")
+        require(isinstance(error, NotSentError), f"fetch after aclose {outcome(error)}")
     require(not bench.server.heard(), "a message was sent after aclose")
 
 

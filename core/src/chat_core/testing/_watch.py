@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import logging
-import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -55,19 +54,14 @@ class _Keeper(logging.Handler):
 
 
 class _Print(io.TextIOBase):
-    """Keeps what is printed, and prints it."""
+    """Keeps what is printed."""
 
-    def __init__(self, shown: Shown, real: Any) -> None:
+    def __init__(self, shown: Shown) -> None:
         self._shown = shown
-        self._real = real
 
     def write(self, text: str) -> int:
         self._shown.add(text)
-        self._real.write(text)
         return len(text)
-
-    def flush(self) -> None:
-        self._real.flush()
 
 
 @contextlib.contextmanager
@@ -85,8 +79,8 @@ def watched() -> Iterator[Shown]:
     try:
         with (
             warnings.catch_warnings(record=True) as caught,
-            contextlib.redirect_stdout(_Print(shown, sys.stdout)),
-            contextlib.redirect_stderr(_Print(shown, sys.stderr)),
+            contextlib.redirect_stdout(_Print(shown)),
+            contextlib.redirect_stderr(_Print(shown)),
         ):
             warnings.simplefilter("always")
             yield shown
