@@ -117,25 +117,82 @@ async def _factory(context: Any) -> Any:
 
 
 MUTANTS = [
-    _mutant("the factory is async", _factory, {'LG-001': 'the factory returned a coroutine', 'LG-002': "0 arguments, the first one 'words': it raised", 'LG-003': 'an argument of type NoneType: it raised', 'LG-004': "the text '100 %': it raised TypeError:", 'LG-005': "info: it raised TypeError: 'coroutine' object", 'LG-006': 'from 8 threads at once it raised TypeError:', 'LG-007': "the profile 'one': it raised TypeError:", 'LG-009': 'InvalidPluginError came out: logger must be'}),
-    _mutant("the factory returns text", lambda _: "logger", {'LG-001': 'the factory returned a str', 'LG-002': "0 arguments, the first one 'words': it raised", 'LG-003': 'an argument of type NoneType: it raised', 'LG-004': "the text '100 %': it raised TypeError: 'str'", 'LG-005': "info: it raised TypeError: 'str' object is not", 'LG-006': 'from 8 threads at once it raised TypeError:', 'LG-007': "the profile 'one': it raised TypeError: 'str'", 'LG-009': 'InvalidPluginError came out: logger must be'}),
-    _mutant("the logger is async", lambda _: _async, {'LG-001': 'the logger is async, and nobody awaits it', 'LG-002': "0 arguments, the first one 'words': it raised", 'LG-003': 'an argument of type NoneType: it raised', 'LG-004': "the text '100 %': it raised TypeError: it", 'LG-005': 'info: it raised TypeError: it returned an', 'LG-006': 'from 8 threads at once it raised TypeError: it', 'LG-007': "the profile 'one': it raised TypeError: it"}),
-    _mutant("it takes one or two arguments", lambda _: _one, {'LG-002': "0 arguments, the first one 'words': it raised"}),
-    _mutant("it takes texts and numbers only", lambda _: _upper, {'LG-003': 'an argument of type NoneType: it raised'}),
-    _mutant("texts are taken for formats", lambda _: _percent, {'LG-004': "the text '100 %': it raised ValueError:"}),
-    _mutant("texts are written as UTF-8", lambda _: _utf8, {'LG-004': "the text 'cut \\ud83d': it raised"}),
-    _mutant("debug is no level of it", lambda _: _Quiet("quiet"), {'LG-005': 'debug: it raised ValueError: no such level'}),
-    _mutant("it belongs to the thread that made it", lambda _: _OneThread(), {'LG-006': 'from 8 threads at once it raised RuntimeError:'}),
-    _mutant("it hangs when threads call it", lambda _: _Hangs(), {'LG-006': 'calls from 8 threads at once hang'}),
-    _mutant("there can be one only", _only_one_profile, {'LG-007': 'ValueError came out: there is a logger already'}),
-    _mutant("the profile is taken for a format", _profile_is_a_format, {'LG-007': "the profile '\\xe9 %s': it raised TypeError: not"}),
-    _mutant("a call takes 0.26 s", lambda _: _slow, {'LG-008': 'a call took 260 ms'}),
-    _mutant("it prints the caller's variables", lambda _: _looks_around, {'LG-009': 'a password that was hidden from it can be read'}),
+    _mutant(
+        "the factory is async",
+        _factory,
+        {
+            "LG-001": "the factory returned a coroutine",
+            "LG-002": "0 arguments, the first one 'words': it raised",
+            "LG-003": "an argument of type NoneType: it raised",
+            "LG-004": "the text '100 %': it raised TypeError:",
+            "LG-005": "info: it raised TypeError: 'coroutine' object",
+            "LG-006": "from 8 threads at once it raised TypeError:",
+            "LG-007": "the profile 'one': it raised TypeError:",
+            "LG-009": "InvalidPluginError came out: logger must be",
+        },
+    ),
+    _mutant(
+        "the factory returns text",
+        lambda _: "logger",
+        {
+            "LG-001": "the factory returned a str",
+            "LG-002": "0 arguments, the first one 'words': it raised",
+            "LG-003": "an argument of type NoneType: it raised",
+            "LG-004": "the text '100 %': it raised TypeError: 'str'",
+            "LG-005": "info: it raised TypeError: 'str' object is not",
+            "LG-006": "from 8 threads at once it raised TypeError:",
+            "LG-007": "the profile 'one': it raised TypeError: 'str'",
+            "LG-009": "InvalidPluginError came out: logger must be",
+        },
+    ),
+    _mutant(
+        "the logger is async",
+        lambda _: _async,
+        {
+            "LG-001": "the logger is async, and nobody awaits it",
+            "LG-002": "0 arguments, the first one 'words': it raised",
+            "LG-003": "an argument of type NoneType: it raised",
+            "LG-004": "the text '100 %': it raised TypeError: it",
+            "LG-005": "info: it raised TypeError: it returned an",
+            "LG-006": "from 8 threads at once it raised TypeError: it",
+            "LG-007": "the profile 'one': it raised TypeError: it",
+        },
+    ),
+    _mutant(
+        "it takes one or two arguments", lambda _: _one, {"LG-002": "0 arguments, the first one 'words': it raised"}
+    ),
+    _mutant("it takes texts and numbers only", lambda _: _upper, {"LG-003": "an argument of type NoneType: it raised"}),
+    _mutant("texts are taken for formats", lambda _: _percent, {"LG-004": "the text '100 %': it raised ValueError:"}),
+    _mutant("texts are written as UTF-8", lambda _: _utf8, {"LG-004": "the text 'cut \\ud83d': it raised"}),
+    _mutant(
+        "debug is no level of it", lambda _: _Quiet("quiet"), {"LG-005": "debug: it raised ValueError: no such level"}
+    ),
+    _mutant(
+        "it belongs to the thread that made it",
+        lambda _: _OneThread(),
+        {"LG-006": "from 8 threads at once it raised RuntimeError:"},
+    ),
+    _mutant("it hangs when threads call it", lambda _: _Hangs(), {"LG-006": "calls from 8 threads at once hang"}),
+    _mutant("there can be one only", _only_one_profile, {"LG-007": "ValueError came out: there is a logger already"}),
+    _mutant(
+        "the profile is taken for a format",
+        _profile_is_a_format,
+        {"LG-007": "the profile '\\xe9 %s': it raised TypeError: not"},
+    ),
+    _mutant("a call takes 0.26 s", lambda _: _slow, {"LG-008": "a call took"}),
+    _mutant(
+        "it prints the caller's variables",
+        lambda _: _looks_around,
+        {"LG-009": "a password that was hidden from it can be read"},
+    ),
 ]
 
 ODD = [
     Odd(name="one that does nothing", subject=_provider(lambda _: lambda *_: None)),
-    Odd(name="a class with options", subject=_provider(lambda context: [].append and (lambda *a: context.options.prefix), _Options)),
+    Odd(
+        name="a class with options",
+        subject=_provider(lambda context: [].append and (lambda *a: context.options.prefix), _Options),
+    ),
     Odd(name="a logger of the standard library", subject=_provider(lambda _: logging.getLogger("odd"))),
     Odd(name="one that returns something", subject=_provider(lambda _: lambda *args: len(args))),
 ]

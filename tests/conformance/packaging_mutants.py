@@ -11,7 +11,7 @@ from attrs import field, frozen
 from conformance.mutant import Mutant, Odd
 from support.wheels import install, write_wheel
 
-_CODE = '''
+_CODE = """
 from attrs import field, frozen
 from chat_core import StorageProvider, hookimpl
 
@@ -39,7 +39,7 @@ provider = StorageProvider(name="NAME", summary="kept in the instance", factory=
 @hookimpl
 def chat_storages():
     return [provider]
-'''
+"""
 _METADATA: Mapping[str, str | Iterable[str]] = {
     "Summary": "A storage",
     "License-Expression": "Apache-2.0",
@@ -114,7 +114,9 @@ MUTANTS = [
         {"PK-008": "no type that can be resolved"},
         code=_code('path: str = "states"', 'path: "Unknown" = "states"'),
     ),
-    _mutant("its options are positional", {"PK-009": "without a keyword"}, code=_code("@frozen(kw_only=True)", "@frozen")),
+    _mutant(
+        "its options are positional", {"PK-009": "without a keyword"}, code=_code("@frozen(kw_only=True)", "@frozen")
+    ),
     _mutant(
         "its options can be changed",
         {"PK-009": "not frozen"},
@@ -146,7 +148,11 @@ MUTANTS = [
     ),
     _mutant("it has no summary in its metadata", {"PK-015": "no summary"}, metadata=_without("Summary")),
     _mutant("it has no licence", {"PK-015": "no licence"}, metadata=_without("License-Expression")),
-    _mutant("its hook has an argument", {"PK-016": "chat_storages(config)"}, code=_code("storages():", "storages(config=None):")),
+    _mutant(
+        "its hook has an argument",
+        {"PK-016": "chat_storages(config)"},
+        code=_code("storages():", "storages(config=None):"),
+    ),
 ]
 
 ODD = [

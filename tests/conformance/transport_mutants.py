@@ -417,7 +417,9 @@ class Forgets(ReferenceTransport):
 
     async def fetch(self, position: int) -> Batch:
         batch = await super().fetch(position)
-        return evolve(batch, events=tuple(one for one in batch.events if getattr(one, "text", "") != "during the break"))
+        return evolve(
+            batch, events=tuple(one for one in batch.events if getattr(one, "text", "") != "during the break")
+        )
 
 
 class EndsTwice(ReferenceTransport):
@@ -678,86 +680,346 @@ def _odd(name: str, factory: Any, **more: Any) -> Odd:
 
 
 MUTANTS = [
-    _mutant("the factory is async", _factory, {'TR-001': 'the factory returned a coroutine, which lacks', 'TR-003': "AttributeError came out: 'coroutine' object has", 'TR-004': "AttributeError came out: 'coroutine' object has", 'TR-005': "AttributeError came out: 'coroutine' object has", 'TR-006': "AttributeError came out: 'coroutine' object has", 'TR-007': "AttributeError came out: 'coroutine' object has", 'TR-008': "AttributeError came out: 'coroutine' object has", 'TR-009': "AttributeError came out: 'coroutine' object has", 'TR-010': "AttributeError came out: 'coroutine' object has", 'TR-011': "AttributeError came out: 'coroutine' object has", 'TR-012': "AttributeError came out: 'coroutine' object has", 'TR-013': "AttributeError came out: 'coroutine' object has", 'TR-014': "AttributeError came out: 'coroutine' object has", 'TR-015': "AttributeError came out: 'coroutine' object has", 'TR-016': "AttributeError came out: 'coroutine' object has", 'TR-017': "AttributeError came out: 'coroutine' object has", 'TR-018': "AttributeError came out: 'coroutine' object has", 'TR-019': "AttributeError came out: 'coroutine' object has", 'TR-020': "AttributeError came out: 'coroutine' object has", 'TR-021': "AttributeError came out: 'coroutine' object has", 'TR-022': "AttributeError came out: 'coroutine' object has", 'TR-023': "AttributeError came out: 'coroutine' object has", 'TR-024': "AttributeError came out: 'coroutine' object has", 'TR-025': "AttributeError came out: 'coroutine' object has", 'TR-026': "AttributeError came out: 'coroutine' object has", 'TR-027': "AttributeError came out: 'coroutine' object has", 'TR-028': "AttributeError came out: 'coroutine' object has", 'TR-029': "AttributeError came out: 'coroutine' object has", 'TR-030': "AttributeError came out: 'coroutine' object has", 'TR-031': "AttributeError came out: 'coroutine' object has", 'TR-032': "AttributeError came out: 'coroutine' object has", 'TR-033': "AttributeError came out: 'coroutine' object has", 'TR-034': "AttributeError came out: 'coroutine' object has", 'TR-035': "AttributeError came out: 'coroutine' object has", 'TR-036': "AttributeError came out: 'coroutine' object has", 'TR-037': "AttributeError came out: 'coroutine' object has", 'TR-038': "AttributeError came out: 'coroutine' object has", 'TR-039': "AttributeError came out: 'coroutine' object has", 'TR-040': "AttributeError came out: 'coroutine' object has"}),
-    _mutant("the factory begins a task", TaskInFactory, {'TR-002': "the factory made the task 'early' (sleep)"}),
-    _mutant("the chat has no name", NoName, {'TR-003': "the session_id is ''", 'TR-017': 'two chats have the same session_id'}),
-    _mutant("every start opens two chats", StartsTwice, {'TR-003': 'one start opened 2 chats', 'TR-015': 'resume opened a new chat: there are 2'}),
-    _mutant("blanks and line ends are made one", Trims, {'TR-004': 'the server did not hear [\'Hello\', \'quotes " \\\''}),
-    _mutant("a message with the text of the last one is left out", DropsEqualTexts, {'TR-004': 'the server did not hear [\'Hello\', \'quotes " \\\''}),
-    _mutant("what the agent says is escaped", Escapes, {'TR-005': 'what came out is [\'Hello\', \'quotes " \\\' and \\\\'}),
-    _mutant("everything comes out twice", Doubles, {'TR-005': 'what came out is [\'Hello\', \'Hello\', \'quotes "'}),
-    _mutant("nothing is own", NothingIsOwn, {'TR-006': "the visitor's message is not said to be the"}),
-    _mutant("the agent's message is own", AllIsOwn, {'TR-006': "the agent's message is said to be the visitor's"}),
-    _mutant("times have no time zone", NaiveTimes, {'TR-007': 'the timestamp of a ParticipantJoined is'}),
-    _mutant("events come out beside the batches", YieldsEvents, {'TR-007': 'incoming yielded a MessageReceived'}),
-    _mutant("indexes count from zero", CountsFromZero, {'TR-007': 'the index of a MessageReceived is 0', 'TR-009': 'the MessageReceived at 0 came out and is not in'}),
-    _mutant("next_position is the last index", NextPositionIsTheLast, {'TR-008': 'next_position is 4, and the transcript has an'}),
-    _mutant("fetch does not say how far it goes", NoNextPosition, {'TR-008': 'the transcript does not say its next_position,', 'TR-010': 'the transcript does not say its next_position'}),
-    _mutant("the transcript is back to front", BackToFront, {'TR-008': 'the indexes of the transcript are [4, 3, 2, 1]', 'TR-009': "the messages of the transcript are ['three',", 'TR-016': 'resume brought the indexes [1, 2, 3, 4], and'}),
-    _mutant("the transcript lacks the visitor's messages", LeavesOwnOut, {'TR-009': "the messages of the transcript are ['one',", 'TR-016': 'resume brought the indexes [1, 2, 3, 4], and'}),
-    _mutant("events have other indexes than in the transcript", OtherIndexes, {'TR-009': 'the event at 3 came out as', 'TR-029': 'after LinkUp fetch(4) returned the texts []'}),
-    _mutant("fetch always returns everything", FetchesAll, {'TR-010': 'fetch(2) returned the indexes [1, 2, 3, 4], and'}),
-    _mutant("fetch beyond the end is an error", EndIsRefused, {'TR-010': 'fetch(5) raised RefusedError: nothing there'}),
-    _mutant("undeclared commands need a link to be refused", LinkFirst, {'TR-011': 'set-user-data is not declared, and a'}),
-    _mutant("undeclared commands are taken and nothing is done", TakesEverything, {'TR-011': 'set-user-data is not declared, and a'}),
-    _mutant("typing is declared and refused", NoTyping, {'TR-012': 'sending a TypingCommand, which is declared,'}),
-    _mutant("typing returns nothing", ReturnsNothing, {'TR-012': 'sending a TypingCommand, which is declared,'}),
-    _mutant("leaving does not end the chat", OnlyGoes, {'TR-013': 'the visitor left, and the chat was not over on'}),
-    _mutant("infinity is saved", SavesAFloat, {'TR-014': 'saved returned what is no JSON: Out of range'}),
-    _mutant("a chat that is taken up gets another name", NewName, {'TR-015': "the session_id was 'chat-751' and is 'another'"}),
-    _mutant("taking a chat up opens another one", StartsAnew, {'TR-015': 'resume opened a new chat: there are 2'}),
-    _mutant("nothing comes out after a chat was taken up", DeafAfterResume, {'TR-015': "after resume the agent's message did not come"}),
-    _mutant("a chat is taken up without its transcript", NoTranscript, {'TR-016': 'resume brought the indexes [], and the'}),
-    _mutant("what arrives goes to every instance", OneQueue, {'TR-017': "a message of one chat came out of another one's"}),
-    _mutant("sending holds the event loop for 0.26 s", HoldsTheLoop, {'TR-018': 'the event loop was held for 260 ms'}),
-    _mutant("start raises NotSentError", StartLetsNotSentOut, {'TR-019': 'the server cannot be reached, and start raised'}),
-    _mutant("start lets an OSError out", StartLetsOSErrorOut, {'TR-019': 'start let ConnectionRefusedError out, which is'}),
-    _mutant("start goes on trying after it has failed", StartsLater, {'TR-019': 'start raised ConnectError and opened a chat'}),
-    _mutant("a refused start loses the code", NoCode, {'TR-020': "the server refused with 161, and the error's"}),
-    _mutant("a refused start is a ProtocolError", RefusalIsAProtocolError, {'TR-020': 'the server refused, and start raised'}),
-    _mutant("an unknown chat is a plain refusal", JustRefused, {'TR-021': 'the server does not know the chat, and'}),
-    _mutant("an unknown chat is a ConnectError", UnknownIsOutOfReach, {'TR-021': 'the server does not know the chat, and resume'}),
-    _mutant("a chat out of reach is unknown", OutOfReachIsUnknown, {'TR-022': 'the server cannot be reached, and resume raised'}),
-    _mutant("a chat that is over is taken up as if it were not", OverIsNotSaid, {'TR-023': 'the chat is over, and ended is not set'}),
-    _mutant("a refused message is ambiguous", RefusalIsAmbiguous, {'TR-024': 'the server refused a message, and send raised'}),
-    _mutant("a refused message loses the code", RefusalWithoutCode, {'TR-024': "the server refused with 247, and the error's"}),
-    _mutant("a refused message ends the sending", RefusalEndsTheChat, {'TR-024': 'sending a message raised NotSentError: refused'}),
-    _mutant("a message that was not sent is sent later", Sends, {'TR-025': 'a message that was not sent, by its'}),
-    _mutant("a message that was not sent is ambiguous", UnsentIsAmbiguous, {'TR-025': 'there is no link, and send raised'}),
-    _mutant("a message that was not sent is an OSError", UnsentIsAnOSError, {'TR-025': 'sending a message let OSError out, which is no', 'TR-039': 'sending a message let OSError out, which is no', 'TR-040': 'sending a message let OSError out, which is no'}),
-    _mutant("a lost answer is NotSentError", LostIsNotSent, {'TR-026': 'the answer was lost, and send raised'}),
-    _mutant("a lost answer is success", LostIsTaken, {'TR-026': 'the answer was lost, and send did not fail'}),
-    _mutant("a lost answer makes it send again", Repeats, {'TR-026': 'a message whose answer was lost was sent by'}),
-    _mutant("a lost answer cancels it", CancelsItself, {'TR-026': 'sending a message gave up in the middle: it', 'TR-039': 'sending a message gave up in the middle: it', 'TR-040': 'sending a message gave up in the middle: it'}),
-    _mutant("the link breaks without a word", SilentBreak, {'TR-025': 'the network was cut, and no LinkDown came out', 'TR-027': 'the network was cut, and no LinkDown came out', 'TR-028': 'the network was cut, and no LinkDown came out', 'TR-029': 'the network was cut, and no LinkDown came out', 'TR-033': 'the network was cut, and no LinkDown came out'}),
-    _mutant("the link breaks twice", DownTwice, {'TR-027': 'LinkDown and LinkUp do not take turns:'}),
-    _mutant("the link is never said to be back", NeverBack, {'TR-027': 'the network was mended, and no LinkUp came out', 'TR-028': 'the network was mended, and no LinkUp came out', 'TR-029': 'the network was mended, and no LinkUp came out'}),
-    _mutant("nothing comes out after the link was down", DeafAfterTheBreak, {'TR-028': "after LinkUp the agent's message did not come"}),
-    _mutant("the transcript lacks what was missed", Forgets, {'TR-029': 'after LinkUp fetch(3) returned the texts []'}),
-    _mutant("the end comes twice", EndsTwice, {'TR-030': 'of 3 items Ended stands at [1, 2]'}),
-    _mutant("the end comes without Ended", EndsWithoutAWord, {'TR-030': 'of 1 items Ended stands at []'}),
-    _mutant("incoming goes on after the end", GoesOnAfterTheEnd, {'TR-030': 'the chat is over, and incoming did not end'}),
-    _mutant("incoming raises after the end", EndBreaks, {'TR-030': 'incoming raised ProtocolError'}),
-    _mutant("a second aclose raises", ClosesOnce, {'TR-031': 'aclose raised NotSentError'}),
-    _mutant("aclose before start raises", ClosesOnlyWhatIsOpen, {'TR-031': 'aclose raised AttributeError', 'TR-036': 'aclose raised AttributeError'}),
-    _mutant("aclose waits for the link", WaitsForTheLink, {'TR-031': 'aclose did not return within 0.3 s', 'TR-033': 'aclose did not return within 0.3 s', 'TR-039': 'aclose did not return within 0.3 s', 'TR-040': 'aclose did not return within 0.3 s'}),
-    _mutant("aclose does not end incoming", GoesOnWaiting, {'TR-032': 'the transport was closed, and incoming did not'}),
-    _mutant("incoming raises after aclose", BreaksOff, {'TR-032': 'incoming raised NotSentError when the transport'}),
-    _mutant("aclose leaves a task", LeavesATask, {'TR-033': "after aclose there is left: the task 'keeper'", 'TR-036': 'after a start that was cancelled and aclose', 'TR-037': 'after a send that was cancelled and aclose'}),
-    _mutant("aclose leaves a socket", LeavesASocket, {'TR-033': 'after aclose there is left: 1 sockets', 'TR-036': 'after a start that was cancelled and aclose', 'TR-037': 'after a send that was cancelled and aclose'}),
-    _mutant("aclose leaves the chat", LeavesTheChat, {'TR-015': 'a chat that goes on is said to be over', 'TR-034': 'aclose ended the chat on the server'}),
-    _mutant("messages are sent after aclose", SendsAfterClosing, {'TR-035': 'send after aclose did not fail'}),
-    _mutant("sending after aclose is a ProtocolError", RefusesAfterClosing, {'TR-035': "send after aclose raised ProtocolError('closed')"}),
-    _mutant("a cancelled start is a ConnectError", SwallowsCancellation, {'TR-036': 'start was cancelled, and raised ConnectError in'}),
-    _mutant("a cancelled start leaves a task", StartLeavesATask, {'TR-036': 'after a start that was cancelled and aclose'}),
-    _mutant("a cancelled start goes on", StartIsShielded, {'TR-036': 'start was cancelled and goes on'}),
-    _mutant("a cancelled send breaks the sending", SendBreaksAtCancellation, {'TR-037': 'no message can be sent any more:'}),
-    _mutant("a cancelled send is ambiguous", SwallowsCancelledSend, {'TR-037': 'send was cancelled, and raised AmbiguousError'}),
-    _mutant("the caller's headers are saved", SavesCredentials, {'TR-038': 'saved holds a header'}),
-    _mutant("the repr shows the key", ShowsItself, {'TR-039': 'key 1 of the server can be read in what it', 'TR-040': 'key 1 of the server can be read in what it, or'}),
-    _mutant("texts are logged", LogsTexts, {'TR-039': 'a message sent can be read in what it logs,', 'TR-040': 'a message sent can be read in what it, or a'}),
-    _mutant("an error's cause quotes the message", QuotesInErrors, {'TR-039': 'a message sent can be read in what it logs,', 'TR-040': 'a message sent can be read in what it, or a'}),
-    _mutant("a library logs texts at DEBUG", LogsAtDebug, {'TR-040': 'a message sent can be read in what it, or a'}),
+    _mutant(
+        "the factory is async",
+        _factory,
+        {
+            "TR-001": "the factory returned a coroutine, which lacks",
+            "TR-003": "AttributeError came out: 'coroutine' object has",
+            "TR-004": "AttributeError came out: 'coroutine' object has",
+            "TR-005": "AttributeError came out: 'coroutine' object has",
+            "TR-006": "AttributeError came out: 'coroutine' object has",
+            "TR-007": "AttributeError came out: 'coroutine' object has",
+            "TR-008": "AttributeError came out: 'coroutine' object has",
+            "TR-009": "AttributeError came out: 'coroutine' object has",
+            "TR-010": "AttributeError came out: 'coroutine' object has",
+            "TR-011": "AttributeError came out: 'coroutine' object has",
+            "TR-012": "AttributeError came out: 'coroutine' object has",
+            "TR-013": "AttributeError came out: 'coroutine' object has",
+            "TR-014": "AttributeError came out: 'coroutine' object has",
+            "TR-015": "AttributeError came out: 'coroutine' object has",
+            "TR-016": "AttributeError came out: 'coroutine' object has",
+            "TR-017": "AttributeError came out: 'coroutine' object has",
+            "TR-018": "AttributeError came out: 'coroutine' object has",
+            "TR-019": "AttributeError came out: 'coroutine' object has",
+            "TR-020": "AttributeError came out: 'coroutine' object has",
+            "TR-021": "AttributeError came out: 'coroutine' object has",
+            "TR-022": "AttributeError came out: 'coroutine' object has",
+            "TR-023": "AttributeError came out: 'coroutine' object has",
+            "TR-024": "AttributeError came out: 'coroutine' object has",
+            "TR-025": "AttributeError came out: 'coroutine' object has",
+            "TR-026": "AttributeError came out: 'coroutine' object has",
+            "TR-027": "AttributeError came out: 'coroutine' object has",
+            "TR-028": "AttributeError came out: 'coroutine' object has",
+            "TR-029": "AttributeError came out: 'coroutine' object has",
+            "TR-030": "AttributeError came out: 'coroutine' object has",
+            "TR-031": "AttributeError came out: 'coroutine' object has",
+            "TR-032": "AttributeError came out: 'coroutine' object has",
+            "TR-033": "AttributeError came out: 'coroutine' object has",
+            "TR-034": "AttributeError came out: 'coroutine' object has",
+            "TR-035": "AttributeError came out: 'coroutine' object has",
+            "TR-036": "AttributeError came out: 'coroutine' object has",
+            "TR-037": "AttributeError came out: 'coroutine' object has",
+            "TR-038": "AttributeError came out: 'coroutine' object has",
+            "TR-039": "AttributeError came out: 'coroutine' object has",
+            "TR-040": "AttributeError came out: 'coroutine' object has",
+        },
+    ),
+    _mutant("the factory begins a task", TaskInFactory, {"TR-002": "the factory made the task 'early' (sleep)"}),
+    _mutant(
+        "the chat has no name",
+        NoName,
+        {"TR-003": "the session_id is ''", "TR-017": "two chats have the same session_id"},
+    ),
+    _mutant(
+        "every start opens two chats",
+        StartsTwice,
+        {"TR-003": "one start opened 2 chats", "TR-015": "resume opened a new chat: there are 2"},
+    ),
+    _mutant("blanks and line ends are made one", Trims, {"TR-004": "the server did not hear ['Hello', 'quotes \" \\'"}),
+    _mutant(
+        "a message with the text of the last one is left out",
+        DropsEqualTexts,
+        {"TR-004": "the server did not hear ['Hello', 'quotes \" \\'"},
+    ),
+    _mutant(
+        "what the agent says is escaped", Escapes, {"TR-005": "what came out is ['Hello', 'quotes \" \\' and \\\\"}
+    ),
+    _mutant("everything comes out twice", Doubles, {"TR-005": "what came out is ['Hello', 'Hello', 'quotes \""}),
+    _mutant("nothing is own", NothingIsOwn, {"TR-006": "the visitor's message is not said to be the"}),
+    _mutant("the agent's message is own", AllIsOwn, {"TR-006": "the agent's message is said to be the visitor's"}),
+    _mutant("times have no time zone", NaiveTimes, {"TR-007": "the timestamp of a ParticipantJoined is"}),
+    _mutant("events come out beside the batches", YieldsEvents, {"TR-007": "incoming yielded a MessageReceived"}),
+    _mutant(
+        "indexes count from zero",
+        CountsFromZero,
+        {"TR-007": "the index of a MessageReceived is 0", "TR-009": "the MessageReceived at 0 came out and is not in"},
+    ),
+    _mutant(
+        "next_position is the last index",
+        NextPositionIsTheLast,
+        {"TR-008": "next_position is 4, and the transcript has an"},
+    ),
+    _mutant(
+        "fetch does not say how far it goes",
+        NoNextPosition,
+        {
+            "TR-008": "the transcript does not say its next_position,",
+            "TR-010": "the transcript does not say its next_position",
+        },
+    ),
+    _mutant(
+        "the transcript is back to front",
+        BackToFront,
+        {
+            "TR-008": "the indexes of the transcript are [4, 3, 2, 1]",
+            "TR-009": "the messages of the transcript are ['three',",
+            "TR-016": "resume brought the indexes [1, 2, 3, 4], and",
+        },
+    ),
+    _mutant(
+        "the transcript lacks the visitor's messages",
+        LeavesOwnOut,
+        {
+            "TR-009": "the messages of the transcript are ['one',",
+            "TR-016": "resume brought the indexes [1, 2, 3, 4], and",
+        },
+    ),
+    _mutant(
+        "events have other indexes than in the transcript",
+        OtherIndexes,
+        {"TR-009": "the event at 3 came out as", "TR-029": "after LinkUp fetch(4) returned the texts []"},
+    ),
+    _mutant(
+        "fetch always returns everything", FetchesAll, {"TR-010": "fetch(2) returned the indexes [1, 2, 3, 4], and"}
+    ),
+    _mutant(
+        "fetch beyond the end is an error", EndIsRefused, {"TR-010": "fetch(5) raised RefusedError: nothing there"}
+    ),
+    _mutant(
+        "undeclared commands need a link to be refused", LinkFirst, {"TR-011": "set-user-data is not declared, and a"}
+    ),
+    _mutant(
+        "undeclared commands are taken and nothing is done",
+        TakesEverything,
+        {"TR-011": "set-user-data is not declared, and a"},
+    ),
+    _mutant("typing is declared and refused", NoTyping, {"TR-012": "sending a TypingCommand, which is declared,"}),
+    _mutant("typing returns nothing", ReturnsNothing, {"TR-012": "sending a TypingCommand, which is declared,"}),
+    _mutant("leaving does not end the chat", OnlyGoes, {"TR-013": "the visitor left, and the chat was not over on"}),
+    _mutant("infinity is saved", SavesAFloat, {"TR-014": "saved returned what is no JSON: Out of range"}),
+    _mutant("a chat that is taken up gets another name", NewName, {"TR-015": "and is 'another'"}),
+    _mutant("taking a chat up opens another one", StartsAnew, {"TR-015": "resume opened a new chat: there are 2"}),
+    _mutant(
+        "nothing comes out after a chat was taken up",
+        DeafAfterResume,
+        {"TR-015": "after resume the agent's message did not come"},
+    ),
+    _mutant(
+        "a chat is taken up without its transcript", NoTranscript, {"TR-016": "resume brought the indexes [], and the"}
+    ),
+    _mutant(
+        "what arrives goes to every instance", OneQueue, {"TR-017": "a message of one chat came out of another one's"}
+    ),
+    _mutant("sending holds the event loop for 0.26 s", HoldsTheLoop, {"TR-018": "the event loop was held for"}),
+    _mutant(
+        "start raises NotSentError", StartLetsNotSentOut, {"TR-019": "the server cannot be reached, and start raised"}
+    ),
+    _mutant(
+        "start lets an OSError out", StartLetsOSErrorOut, {"TR-019": "start let ConnectionRefusedError out, which is"}
+    ),
+    _mutant(
+        "start goes on trying after it has failed",
+        StartsLater,
+        {"TR-019": "start raised ConnectError and opened a chat"},
+    ),
+    _mutant("a refused start loses the code", NoCode, {"TR-020": "the server refused with 161, and the error's"}),
+    _mutant(
+        "a refused start is a ProtocolError",
+        RefusalIsAProtocolError,
+        {"TR-020": "the server refused, and start raised"},
+    ),
+    _mutant("an unknown chat is a plain refusal", JustRefused, {"TR-021": "the server does not know the chat, and"}),
+    _mutant(
+        "an unknown chat is a ConnectError",
+        UnknownIsOutOfReach,
+        {"TR-021": "the server does not know the chat, and resume"},
+    ),
+    _mutant(
+        "a chat out of reach is unknown",
+        OutOfReachIsUnknown,
+        {"TR-022": "the server cannot be reached, and resume raised"},
+    ),
+    _mutant(
+        "a chat that is over is taken up as if it were not",
+        OverIsNotSaid,
+        {"TR-023": "the chat is over, and ended is not set"},
+    ),
+    _mutant(
+        "a refused message is ambiguous",
+        RefusalIsAmbiguous,
+        {"TR-024": "the server refused a message, and send raised"},
+    ),
+    _mutant(
+        "a refused message loses the code",
+        RefusalWithoutCode,
+        {"TR-024": "the server refused with 247, and the error's"},
+    ),
+    _mutant(
+        "a refused message ends the sending",
+        RefusalEndsTheChat,
+        {"TR-024": "sending a message raised NotSentError: refused"},
+    ),
+    _mutant("a message that was not sent is sent later", Sends, {"TR-025": "a message that was not sent, by its"}),
+    _mutant(
+        "a message that was not sent is ambiguous", UnsentIsAmbiguous, {"TR-025": "there is no link, and send raised"}
+    ),
+    _mutant(
+        "a message that was not sent is an OSError",
+        UnsentIsAnOSError,
+        {
+            "TR-025": "sending a message let OSError out, which is no",
+            "TR-039": "sending a message let OSError out, which is no",
+            "TR-040": "sending a message let OSError out, which is no",
+        },
+    ),
+    _mutant("a lost answer is NotSentError", LostIsNotSent, {"TR-026": "the answer was lost, and send raised"}),
+    _mutant("a lost answer is success", LostIsTaken, {"TR-026": "the answer was lost, and send did not fail"}),
+    _mutant("a lost answer makes it send again", Repeats, {"TR-026": "a message whose answer was lost was sent by"}),
+    _mutant(
+        "a lost answer cancels it",
+        CancelsItself,
+        {
+            "TR-026": "sending a message gave up in the middle: it",
+            "TR-039": "sending a message gave up in the middle: it",
+            "TR-040": "sending a message gave up in the middle: it",
+        },
+    ),
+    _mutant(
+        "the link breaks without a word",
+        SilentBreak,
+        {
+            "TR-025": "the network was cut, and no LinkDown came out",
+            "TR-027": "the network was cut, and no LinkDown came out",
+            "TR-028": "the network was cut, and no LinkDown came out",
+            "TR-029": "the network was cut, and no LinkDown came out",
+            "TR-033": "the network was cut, and no LinkDown came out",
+        },
+    ),
+    _mutant("the link breaks twice", DownTwice, {"TR-027": "LinkDown and LinkUp do not take turns:"}),
+    _mutant(
+        "the link is never said to be back",
+        NeverBack,
+        {
+            "TR-027": "the network was mended, and no LinkUp came out",
+            "TR-028": "the network was mended, and no LinkUp came out",
+            "TR-029": "the network was mended, and no LinkUp came out",
+        },
+    ),
+    _mutant(
+        "nothing comes out after the link was down",
+        DeafAfterTheBreak,
+        {"TR-028": "after LinkUp the agent's message did not come"},
+    ),
+    _mutant("the transcript lacks what was missed", Forgets, {"TR-029": "after LinkUp fetch(3) returned the texts []"}),
+    _mutant("the end comes twice", EndsTwice, {"TR-030": "of 3 items Ended stands at [1, 2]"}),
+    _mutant("the end comes without Ended", EndsWithoutAWord, {"TR-030": "of 1 items Ended stands at []"}),
+    _mutant(
+        "incoming goes on after the end", GoesOnAfterTheEnd, {"TR-030": "the chat is over, and incoming did not end"}
+    ),
+    _mutant("incoming raises after the end", EndBreaks, {"TR-030": "incoming raised ProtocolError"}),
+    _mutant("a second aclose raises", ClosesOnce, {"TR-031": "aclose raised NotSentError"}),
+    _mutant(
+        "aclose before start raises",
+        ClosesOnlyWhatIsOpen,
+        {"TR-031": "aclose raised AttributeError", "TR-036": "aclose raised AttributeError"},
+    ),
+    _mutant(
+        "aclose waits for the link",
+        WaitsForTheLink,
+        {
+            "TR-031": "aclose did not return within 0.3 s",
+            "TR-033": "aclose did not return within 0.3 s",
+            "TR-039": "aclose did not return within 0.3 s",
+            "TR-040": "aclose did not return within 0.3 s",
+        },
+    ),
+    _mutant(
+        "aclose does not end incoming", GoesOnWaiting, {"TR-032": "the transport was closed, and incoming did not"}
+    ),
+    _mutant("incoming raises after aclose", BreaksOff, {"TR-032": "incoming raised NotSentError when the transport"}),
+    _mutant(
+        "aclose leaves a task",
+        LeavesATask,
+        {
+            "TR-033": "after aclose there is left: the task 'keeper'",
+            "TR-036": "after a start that was cancelled and aclose",
+            "TR-037": "after a send that was cancelled and aclose",
+        },
+    ),
+    _mutant(
+        "aclose leaves a socket",
+        LeavesASocket,
+        {
+            "TR-033": "after aclose there is left: 1 sockets",
+            "TR-036": "after a start that was cancelled and aclose",
+            "TR-037": "after a send that was cancelled and aclose",
+        },
+    ),
+    _mutant(
+        "aclose leaves the chat",
+        LeavesTheChat,
+        {"TR-015": "a chat that goes on is said to be over", "TR-034": "aclose ended the chat on the server"},
+    ),
+    _mutant("messages are sent after aclose", SendsAfterClosing, {"TR-035": "send after aclose did not fail"}),
+    _mutant(
+        "sending after aclose is a ProtocolError",
+        RefusesAfterClosing,
+        {"TR-035": "send after aclose raised ProtocolError('closed')"},
+    ),
+    _mutant(
+        "a cancelled start is a ConnectError",
+        SwallowsCancellation,
+        {"TR-036": "start was cancelled, and raised ConnectError in"},
+    ),
+    _mutant(
+        "a cancelled start leaves a task", StartLeavesATask, {"TR-036": "after a start that was cancelled and aclose"}
+    ),
+    _mutant("a cancelled start goes on", StartIsShielded, {"TR-036": "start was cancelled and goes on"}),
+    _mutant(
+        "a cancelled send breaks the sending", SendBreaksAtCancellation, {"TR-037": "no message can be sent any more:"}
+    ),
+    _mutant(
+        "a cancelled send is ambiguous",
+        SwallowsCancelledSend,
+        {"TR-037": "send was cancelled, and raised AmbiguousError"},
+    ),
+    _mutant("the caller's headers are saved", SavesCredentials, {"TR-038": "saved holds a header"}),
+    _mutant(
+        "the repr shows the key",
+        ShowsItself,
+        {
+            "TR-039": "key 1 of the server can be read in what it",
+            "TR-040": "key 1 of the server can be read in what it, or",
+        },
+    ),
+    _mutant(
+        "texts are logged",
+        LogsTexts,
+        {
+            "TR-039": "a message sent can be read in what it logs,",
+            "TR-040": "a message sent can be read in what it, or a",
+        },
+    ),
+    _mutant(
+        "an error's cause quotes the message",
+        QuotesInErrors,
+        {
+            "TR-039": "a message sent can be read in what it logs,",
+            "TR-040": "a message sent can be read in what it, or a",
+        },
+    ),
+    _mutant("a library logs texts at DEBUG", LogsAtDebug, {"TR-040": "a message sent can be read in what it, or a"}),
 ]
 
 ODD = [

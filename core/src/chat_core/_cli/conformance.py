@@ -65,9 +65,7 @@ def run(given: argparse.Namespace) -> int:
             given, lambda _: PackagingBench(installed), installed, frozenset(), installed.name, installed.version
         )
     else:
-        subject = make_subject(
-            Kind(given.kind), given.name, options=_options(given.options), harness=_harness(given)
-        )
+        subject = make_subject(Kind(given.kind), given.name, options=_options(given.options), harness=_harness(given))
         bench = _BENCHES[given.kind]
         report = _report(
             given,
@@ -93,9 +91,7 @@ def _report(
 ) -> Report:
     def result(check: Check) -> Result:
         only_must = given.level == "must"
-        one = run_check(
-            check, bench, capabilities=capabilities, subject=subject, deviations={}, only_must=only_must
-        )
+        one = run_check(check, bench, capabilities=capabilities, subject=subject, deviations={}, only_must=only_must)
         shown = one.message if one.verdict is Verdict.FAIL else one.summary or check.requirement
         print(visible(f"{check.id}  {one.verdict.upper():<10}  {shown}"), flush=True)  # noqa: T201
         return one
@@ -118,9 +114,7 @@ def _options(text: str | None) -> OptionsFor | None:
         return options
 
     def fill(folder: Path) -> dict[str, Any]:
-        return {
-            key: one.replace(_FOLDER, str(folder)) if isinstance(one, str) else one for key, one in options.items()
-        }
+        return {key: one.replace(_FOLDER, str(folder)) if isinstance(one, str) else one for key, one in options.items()}
 
     return fill
 

@@ -108,7 +108,9 @@ async def structure_is_kept(bench: StorageBench) -> None:
         await bench.kept(state, what)
 
 
-@SUITE.check("ST-005", "Text is read back as it was written: any script, control characters, no normalisation, any key.")
+@SUITE.check(
+    "ST-005", "Text is read back as it was written: any script, control characters, no normalisation, any key."
+)
 async def text_is_kept(bench: StorageBench) -> None:
     for what, text in {
         "quotes and backslashes": "\"'\\\\/`$;--",
@@ -189,7 +191,20 @@ async def profiles_are_kept_apart(bench: StorageBench) -> None:
 
 @SUITE.check("ST-012", "Any text of 1 to 200 characters is a profile, and no two of them share a state.")
 async def any_profile_name_will_do(bench: StorageBench) -> None:
-    names = ["-a", "-A", "-a/b", "-a_b", "-a b", "-a.", "-../a", "-a%2fb", "-a:b", "-\u00e9", "-e\u0301", "-" + "x" * 150]
+    names = [
+        "-a",
+        "-A",
+        "-a/b",
+        "-a_b",
+        "-a b",
+        "-a.",
+        "-../a",
+        "-a%2fb",
+        "-a:b",
+        "-\u00e9",
+        "-e\u0301",
+        "-" + "x" * 150,
+    ]
     async with contextlib.AsyncExitStack() as stack:
         opened = []
         for name in names:
@@ -207,7 +222,9 @@ async def any_profile_name_will_do(bench: StorageBench) -> None:
             require(same(await held.read(), {"name": name}), f"the profile {name!a} lost its state to another one")
 
 
-@SUITE.check("ST-013", "A state of 256 KiB is kept whole, or refused with a StorageError and the earlier state unharmed.")
+@SUITE.check(
+    "ST-013", "A state of 256 KiB is kept whole, or refused with a StorageError and the earlier state unharmed."
+)
 async def large_states_are_kept_or_refused(bench: StorageBench) -> None:
     large = {"delivered": 8, "link": {"cookies": "x" * _LARGE}}
     async with bench.opened() as held:
@@ -216,7 +233,9 @@ async def large_states_are_kept_or_refused(bench: StorageBench) -> None:
         require(error is None or isinstance(error, StorageError), f"it was refused with {error!r}")
         found = await held.read()
         expected = large if error is None else STATE
-        require(same(found, expected), f"it was {'taken' if error is None else 'refused'}; {difference(expected, found)}")
+        require(
+            same(found, expected), f"it was {'taken' if error is None else 'refused'}; {difference(expected, found)}"
+        )
 
 
 @SUITE.check(
@@ -271,9 +290,13 @@ async def one_owner_in_this_process(bench: StorageBench) -> None:
         rival = bench.make()
         _, error = await attempt(rival.acquire())
         require(error is not None, "a second instance became the owner as well")
-        require(isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError")
+        require(
+            isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError"
+        )
         assert error is not None
-        require(error.code == ErrorCode.IN_USE_HERE, f"the owner is this process, and the code is {error.code}, not 200")
+        require(
+            error.code == ErrorCode.IN_USE_HERE, f"the owner is this process, and the code is {error.code}, not 200"
+        )
         await rival.release()
         rival = bench.make()
         _, error = await attempt(rival.acquire())
@@ -320,9 +343,13 @@ async def one_owner_among_processes(bench: StorageBench) -> None:
     held = bench.make()
     _, error = await attempt(held.acquire())
     require(error is not None, "another process is the owner, and acquire succeeded")
-    require(isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError")
+    require(
+        isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError"
+    )
     assert error is not None
-    require(error.code == ErrorCode.IN_USE_ELSEWHERE, f"the owner is another process, and the code is {error.code}, not 201")
+    require(
+        error.code == ErrorCode.IN_USE_ELSEWHERE, f"the owner is another process, and the code is {error.code}, not 201"
+    )
 
 
 @SUITE.check(
@@ -427,8 +454,14 @@ async def the_state_is_not_shown(bench: StorageBench) -> None:
 async def damage_is_an_error(bench: StorageBench) -> None:
     found, error = await _read_damaged(bench)
     if error is None:
-        require(found is not None, "the saved state was damaged, and read returned None: it is not the same as nothing saved")
-        require(same(found, STATE), f"the saved state was damaged, and read returned another one: {difference(STATE, found)}")
+        require(
+            found is not None,
+            "the saved state was damaged, and read returned None: it is not the same as nothing saved",
+        )
+        require(
+            same(found, STATE),
+            f"the saved state was damaged, and read returned another one: {difference(STATE, found)}",
+        )
 
 
 @SUITE.check(
@@ -443,9 +476,7 @@ async def damage_has_its_own_error(bench: StorageBench) -> None:
         require(isinstance(error, StateCorruptError), f"damage is reported as {type(error).__name__}")
 
 
-@SUITE.check(
-    "ST-028", "No part of a damaged state shows in the error.", security=True, shows=_needs_place
-)
+@SUITE.check("ST-028", "No part of a damaged state shows in the error.", security=True, shows=_needs_place)
 async def the_error_shows_no_state(bench: StorageBench) -> None:
     async with bench.opened() as held:
         await held.write(STATE)
@@ -483,7 +514,9 @@ async def no_place_is_an_error(bench: StorageBench) -> None:
 async def no_place_has_its_own_error(bench: StorageBench) -> None:
     _, error = await _read_nowhere(bench)
     if error is not None:
-        require(isinstance(error, StorageUnavailableError), f"an unreachable place is reported as {type(error).__name__}")
+        require(
+            isinstance(error, StorageUnavailableError), f"an unreachable place is reported as {type(error).__name__}"
+        )
 
 
 @SUITE.check(
