@@ -23,7 +23,8 @@ _SECRET: Final = re.compile(
 _TEXT: Final = re.compile(
     r"^(text|message|body|content|preview|nickname|user_?name|subject|user_?data|advice)$", re.IGNORECASE
 )
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+#: The scheme's length is bounded, so that a long text of letters does not take the square of its length.
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s'\"<>]+", re.IGNORECASE)
 
 
 def names_a_secret(name: str) -> bool:

@@ -27,9 +27,7 @@ def _say(value: Any) -> None:
 async def _work(job: dict[str, Any]) -> None:
     log = make_log(lambda *_: None)
     provider = make_subject(Kind.STORAGE, job["provider"]).provider
-    context = StorageContext(
-        profile=job["profile"], options=job["options"], max_offline_duration=job["lasts"], log=log
-    )
+    context = StorageContext(profile=job["profile"], options=job["options"], max_offline_duration=job["lasts"], log=log)
     runner = StorageRunner(provider.factory(context), name=provider.name, log=log)  # type: ignore[arg-type]
     try:
         await runner.acquire()

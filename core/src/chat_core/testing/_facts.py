@@ -101,7 +101,15 @@ def find_distribution(name: str, *, path: Iterable[str] | None = None) -> Instal
 
 
 def _describe(one: Distribution, points: list[EntryPoint], where: tuple[str, ...] | None) -> Installed:
-    fields = ("Summary", "License", "License-Expression", "License-File", "Requires-Python", "Requires-Dist", "Classifier")
+    fields = (
+        "Summary",
+        "License",
+        "License-Expression",
+        "License-File",
+        "Requires-Python",
+        "Requires-Dist",
+        "Classifier",
+    )
     metadata = {name: tuple(one.metadata.get_all(name) or ()) for name in fields}
     roots = dict.fromkeys(root for point in points if (root := _root_of(point, one, where)) is not None)
     return Installed(

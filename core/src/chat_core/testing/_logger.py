@@ -17,7 +17,7 @@ from chat_core._contracts.logger import Log, LoggerContext
 from chat_core._loggers.adapter import make_log
 from chat_core.testing._checks import Level, Suite, require
 from chat_core.testing._subject import Subject
-from chat_core.testing._watch import watched
+from chat_core.testing._watch import Printed, Shown, watched
 
 __all__ = ["SUITE", "LoggerBench"]
 
@@ -26,6 +26,8 @@ SUITE: Final = Suite("logger", "LG")
 _SECRET: Final = "canary-77c1d2-password"  # noqa: S105 - looked for in what the logger shows
 _QUICK: Final = 0.25
 _THREADS: Final = 8
+#: Seconds for calls from several threads.
+_PATIENCE: Final = 10.0
 
 
 class LoggerBench:
@@ -50,14 +52,14 @@ class LoggerBench:
 
     def make(self, profile: str = "conformance") -> Any:
         """Make what the provider makes."""
-        return self.subject.provider.factory(LoggerContext(profile=profile, options=self._options))  # type: ignore[arg-type]
+        return self.subject.make(LoggerContext(profile=profile, options=self._options))
 
     @contextlib.contextmanager
     def log(self, profile: str = "conformance") -> Iterator[tuple[Log, list[BaseException]]]:
         """Yield a log on it and what it raised, which the adapter keeps from the session."""
-        raw = self.make(profile)
         raised: list[BaseException] = []
         with _output_caught():
+            raw = self.make(profile)
             yield make_log(_Spy(raw, raised) if isinstance(raw, logging.Logger) else _spying(raw, raised)), raised
 
 
@@ -95,12 +97,20 @@ def _spying(function: Any, raised: list[BaseException]) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def _output_caught() -> Iterator[None]:
-    # What the logger writes is its own business; a handler's complaint about a stranger's object is noise here.
-    before, logging.raiseExceptions = logging.raiseExceptions, False
+    """Keep what the logger writes from everybody else.
+
+    What it writes is its own business, and there are texts among it that other handlers, such as those of a test
+    runner, cannot carry.
+    """
+    root = logging.getLogger()
+    others, complains = root.handlers[:], logging.raiseExceptions
+    root.handlers, logging.raiseExceptions = [logging.NullHandler()], False
+    sink = Shown()
     try:
-        yield
+        with contextlib.redirect_stdout(Printed(sink)), contextlib.redirect_stderr(Printed(sink)):
+            yield
     finally:
-        logging.raiseExceptions = before
+        root.handlers, logging.raiseExceptions = others, complains
 
 
 class _Nasty:
@@ -113,8 +123,6 @@ class _Nasty:
 @SUITE.check("LG-001", "The factory returns a plain callable or a logging.Logger: nothing to be awaited.")
 async def factory_makes_a_logger(bench: LoggerBench) -> None:
     raw = bench.make()
-    if asyncio.iscoroutine(raw):
-        raw.close()
     good = isinstance(raw, logging.Logger | logging.LoggerAdapter) or callable(raw)
     require(good, f"the factory returned a {type(raw).__name__}")
     call = getattr(raw, "__call__", None)  # noqa: B004 - an object with an async __call__ is meant
@@ -131,10 +139,24 @@ async def any_number_of_arguments(bench: LoggerBench) -> None:
                 require(not raised, f"{number} arguments, the first one {first!r}: it raised {_words(raised)}")
 
 
-@SUITE.check("LG-003", "Arguments of any type are taken: None, bytes, exceptions, collections, objects with a bad repr.")
+@SUITE.check(
+    "LG-003", "Arguments of any type are taken: None, bytes, exceptions, collections, objects with a bad repr."
+)
 async def any_type_of_argument(bench: LoggerBench) -> None:
     with bench.log() as (log, raised):
-        for argument in (None, True, 10**40, 0.5, b"bytes", ValueError("x"), {"key": [1]}, (1, 2), {3}, object(), _Nasty()):
+        for argument in (
+            None,
+            True,
+            10**40,
+            0.5,
+            b"bytes",
+            ValueError("x"),
+            {"key": [1]},
+            (1, 2),
+            {3},
+            object(),
+            _Nasty(),
+        ):
             log.warning("words", argument)
             log.warning(argument)
             require(not raised, f"an argument of type {type(argument).__name__}: it raised {_words(raised)}")
@@ -142,7 +164,16 @@ async def any_type_of_argument(bench: LoggerBench) -> None:
 
 @SUITE.check("LG-004", "Any text is taken as it is: percent signs, braces, line ends, any script, lone surrogates.")
 async def any_text(bench: LoggerBench) -> None:
-    texts = ("100 %", "%s and %(name)s", "{} {name} {0}", "a\nb", "\0", "\u05e9\u05dc\u05d5\u05dd \U0001f600", "cut \ud83d", "")
+    texts = (
+        "100 %",
+        "%s and %(name)s",
+        "{} {name} {0}",
+        "a\nb",
+        "\0",
+        "\u05e9\u05dc\u05d5\u05dd \U0001f600",
+        "cut \ud83d",
+        "",
+    )
     with bench.log() as (log, raised):
         for text in texts:
             log.warning(text)
@@ -172,8 +203,9 @@ async def several_threads(bench: LoggerBench) -> None:
         threads = [threading.Thread(target=work, daemon=True) for _ in range(_THREADS)]
         for thread in threads:
             thread.start()
+        ends = time.monotonic() + _PATIENCE
         for thread in threads:
-            await asyncio.to_thread(thread.join, 10)
+            await asyncio.to_thread(thread.join, max(0.0, ends - time.monotonic()))
         require(not raised, f"from {_THREADS} threads at once it raised {_words(raised)}")
         require(not any(thread.is_alive() for thread in threads), f"calls from {_THREADS} threads at once hang")
 

@@ -32,9 +32,7 @@ def run_suite(
 ) -> list[Result]:
     """Run checks one after the other."""
     return [
-        run_check(
-            check, bench, capabilities=capabilities, subject=subject, deviations=deviations, only_must=only_must
-        )
+        run_check(check, bench, capabilities=capabilities, subject=subject, deviations=deviations, only_must=only_must)
         for check in checks
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from chat_core._model.errors import (
     StorageUnavailableError,
 )
 from chat_core.testing._checks import Level, NotShownError, Suite, fail, require
-from chat_core.testing._storage_bench import StorageBench, attempt, difference, same
+from chat_core.testing._storage_bench import StorageBench, attempt, difference, same, short
 from chat_core.testing._subject import Subject
 from chat_core.testing._watch import shown_by, until, watched
 
@@ -72,9 +73,7 @@ def _binds_probe(subject: Subject) -> str | None:
 
 @SUITE.check("ST-001", "The factory returns an object with the methods read and write, and nothing to be awaited.")
 async def factory_makes_a_storage(bench: StorageBench) -> None:
-    raw = bench.subject.provider.factory(bench.context())  # type: ignore[arg-type]
-    if asyncio.iscoroutine(raw):
-        raw.close()
+    raw = bench.subject.make(bench.context())
     missing = [name for name in ("read", "write") if not callable(getattr(raw, name, None))]
     require(not missing, f"the factory returned a {type(raw).__name__}, which has no {' and no '.join(missing)}")
 
@@ -90,7 +89,7 @@ async def factory_does_nothing_yet(bench: StorageBench) -> None:
 async def nothing_is_none(bench: StorageBench) -> None:
     async with bench.opened() as held:
         found = await held.read()
-        require(found is None, f"nothing was written, and read returned {found!a}")
+        require(found is None, f"nothing was written, and read returned {short(found)}")
 
 
 @SUITE.check("ST-004", "Nested objects and lists, empty ones, null, true and false are read back as they were written.")
@@ -109,7 +108,9 @@ async def structure_is_kept(bench: StorageBench) -> None:
         await bench.kept(state, what)
 
 
-@SUITE.check("ST-005", "Text is read back as it was written: any script, control characters, no normalisation, any key.")
+@SUITE.check(
+    "ST-005", "Text is read back as it was written: any script, control characters, no normalisation, any key."
+)
 async def text_is_kept(bench: StorageBench) -> None:
     for what, text in {
         "quotes and backslashes": "\"'\\\\/`$;--",
@@ -166,14 +167,19 @@ async def none_clears(bench: StorageBench) -> None:
             _, error = await attempt(held.write(None))
             require(error is None, f"write(None) raised {error} when {step}")
             found = await held.read()
-            require(found is None, f"read returned {found!a} after write(None) when {step}")
+            require(found is None, f"read returned {short(found)} after write(None) when {step}")
         await held.write(OTHER)
         require(same(await held.read(), OTHER), "after write(None) a new state is not kept")
 
 
 @SUITE.check("ST-011", "Profiles are kept apart: writing or clearing one leaves the others as they are.")
 async def profiles_are_kept_apart(bench: StorageBench) -> None:
-    async with bench.opened("-one") as one, bench.opened("-two") as two:
+    async with bench.opened("-one") as one:
+        try:
+            two = bench.make("-two")
+            await two.acquire()
+        except SessionInUseError as error:
+            fail("another profile cannot be had while this one is in use", error)
         await one.write(STATE)
         found = await two.read()
         require(found is None, f"the state of another profile was read: {difference(None, found)}")
@@ -185,19 +191,40 @@ async def profiles_are_kept_apart(bench: StorageBench) -> None:
 
 @SUITE.check("ST-012", "Any text of 1 to 200 characters is a profile, and no two of them share a state.")
 async def any_profile_name_will_do(bench: StorageBench) -> None:
-    names = ["-a", "-A", "-a/b", "-a_b", "-a b", "-a.", "-../a", "-a%2fb", "-a:b", "-\u00e9", "-e\u0301", "-" + "x" * 150]
-    for number, name in enumerate(names):
-        async with bench.opened(name) as held:
+    names = [
+        "-a",
+        "-A",
+        "-a/b",
+        "-a_b",
+        "-a b",
+        "-a.",
+        "-../a",
+        "-a%2fb",
+        "-a:b",
+        "-\u00e9",
+        "-e\u0301",
+        "-" + "x" * 150,
+    ]
+    async with contextlib.AsyncExitStack() as stack:
+        opened = []
+        for name in names:
+            try:
+                held = await stack.enter_async_context(bench.opened(name))
+            except SessionInUseError as error:
+                fail(f"the profile {name!a} shares its state with another one: it is in use", error)
+            opened.append((name, held))
             found, error = await attempt(held.read())
             require(error is None, f"the profile {name!a} cannot be read: {error}")
             require(found is None, f"the profile {name!a} shares its state with another one")
-            await held.write({"number": number})
-    for number, name in enumerate(names):
-        async with bench.opened(name) as held:
-            require(same(await held.read(), {"number": number}), f"the profile {name!a} lost its state to another one")
+            _, error = await attempt(held.write({"name": name}))
+            require(error is None, f"the profile {name!a} cannot be written: {error}")
+        for name, held in opened:
+            require(same(await held.read(), {"name": name}), f"the profile {name!a} lost its state to another one")
 
 
-@SUITE.check("ST-013", "A state of 256 KiB is kept whole, or refused with a StorageError and the earlier state unharmed.")
+@SUITE.check(
+    "ST-013", "A state of 256 KiB is kept whole, or refused with a StorageError and the earlier state unharmed."
+)
 async def large_states_are_kept_or_refused(bench: StorageBench) -> None:
     large = {"delivered": 8, "link": {"cookies": "x" * _LARGE}}
     async with bench.opened() as held:
@@ -206,7 +233,9 @@ async def large_states_are_kept_or_refused(bench: StorageBench) -> None:
         require(error is None or isinstance(error, StorageError), f"it was refused with {error!r}")
         found = await held.read()
         expected = large if error is None else STATE
-        require(same(found, expected), f"it was {'taken' if error is None else 'refused'}; {difference(expected, found)}")
+        require(
+            same(found, expected), f"it was {'taken' if error is None else 'refused'}; {difference(expected, found)}"
+        )
 
 
 @SUITE.check(
@@ -261,9 +290,13 @@ async def one_owner_in_this_process(bench: StorageBench) -> None:
         rival = bench.make()
         _, error = await attempt(rival.acquire())
         require(error is not None, "a second instance became the owner as well")
-        require(isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError")
+        require(
+            isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError"
+        )
         assert error is not None
-        require(error.code == ErrorCode.IN_USE_HERE, f"the owner is this process, and the code is {error.code}, not 200")
+        require(
+            error.code == ErrorCode.IN_USE_HERE, f"the owner is this process, and the code is {error.code}, not 200"
+        )
         await rival.release()
         rival = bench.make()
         _, error = await attempt(rival.acquire())
@@ -310,9 +343,13 @@ async def one_owner_among_processes(bench: StorageBench) -> None:
     held = bench.make()
     _, error = await attempt(held.acquire())
     require(error is not None, "another process is the owner, and acquire succeeded")
-    require(isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError")
+    require(
+        isinstance(error, SessionInUseError), f"acquire raised {type(error).__name__} in place of SessionInUseError"
+    )
     assert error is not None
-    require(error.code == ErrorCode.IN_USE_ELSEWHERE, f"the owner is another process, and the code is {error.code}, not 201")
+    require(
+        error.code == ErrorCode.IN_USE_ELSEWHERE, f"the owner is another process, and the code is {error.code}, not 201"
+    )
 
 
 @SUITE.check(
@@ -363,7 +400,7 @@ async def an_interrupted_write_leaves_a_whole_state(bench: StorageBench) -> None
 
 @SUITE.check("ST-022", "A storage that has a deadline has it in seconds above 0.")
 async def the_deadline_is_in_seconds(bench: StorageBench) -> None:
-    raw = bench.subject.provider.factory(bench.context())  # type: ignore[arg-type]
+    raw = bench.subject.make(bench.context())
     value = getattr(raw, "deadline", None)
     good = value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf)
     require(good, f"its deadline is {value!r}")
@@ -394,7 +431,7 @@ async def inline_never_blocks(bench: StorageBench) -> None:
     level=Level.SHOULD,
 )
 async def what_never_blocks_is_declared(bench: StorageBench) -> None:
-    raw = bench.subject.provider.factory(bench.context())  # type: ignore[arg-type]
+    raw = bench.subject.make(bench.context())
     if getattr(raw, "blocking", True) is False:
         require(Capability.INLINE in bench.subject.capabilities, "blocking is False, and inline is not declared")
 
@@ -417,8 +454,14 @@ async def the_state_is_not_shown(bench: StorageBench) -> None:
 async def damage_is_an_error(bench: StorageBench) -> None:
     found, error = await _read_damaged(bench)
     if error is None:
-        require(found is not None, "the saved state was damaged, and read returned None: it is not the same as nothing saved")
-        require(same(found, STATE), f"the saved state was damaged, and read returned another one: {difference(STATE, found)}")
+        require(
+            found is not None,
+            "the saved state was damaged, and read returned None: it is not the same as nothing saved",
+        )
+        require(
+            same(found, STATE),
+            f"the saved state was damaged, and read returned another one: {difference(STATE, found)}",
+        )
 
 
 @SUITE.check(
@@ -433,9 +476,7 @@ async def damage_has_its_own_error(bench: StorageBench) -> None:
         require(isinstance(error, StateCorruptError), f"damage is reported as {type(error).__name__}")
 
 
-@SUITE.check(
-    "ST-028", "No part of a damaged state shows in the error.", security=True, shows=_needs_place
-)
+@SUITE.check("ST-028", "No part of a damaged state shows in the error.", security=True, shows=_needs_place)
 async def the_error_shows_no_state(bench: StorageBench) -> None:
     async with bench.opened() as held:
         await held.write(STATE)
@@ -461,7 +502,7 @@ async def the_error_shows_no_state(bench: StorageBench) -> None:
 @SUITE.check("ST-029", "A place that cannot be reached is an error, never None.", shows=_needs_folder)
 async def no_place_is_an_error(bench: StorageBench) -> None:
     found, error = await _read_nowhere(bench)
-    require(error is not None, f"its place cannot be reached, and read returned {found!a}")
+    require(error is not None, f"its place cannot be reached, and read returned {short(found)}")
 
 
 @SUITE.check(
@@ -473,7 +514,9 @@ async def no_place_is_an_error(bench: StorageBench) -> None:
 async def no_place_has_its_own_error(bench: StorageBench) -> None:
     _, error = await _read_nowhere(bench)
     if error is not None:
-        require(isinstance(error, StorageUnavailableError), f"an unreachable place is reported as {type(error).__name__}")
+        require(
+            isinstance(error, StorageUnavailableError), f"an unreachable place is reported as {type(error).__name__}"
+        )
 
 
 @SUITE.check(
@@ -540,6 +583,10 @@ async def _read_damaged(bench: StorageBench) -> tuple[Any, Any]:
 
 
 async def _read_nowhere(bench: StorageBench) -> tuple[Any, Any]:
+    async with bench.opened() as held:
+        await held.write(STATE)
+        if not any(path.is_file() for path in bench.folder.rglob("*")):
+            raise NotShownError("nothing is kept in the folder that options() was given")
     occupied = bench.folder / "occupied"
     occupied.write_text("a file where a folder should be", "utf-8")
     try:

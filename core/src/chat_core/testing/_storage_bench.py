@@ -98,7 +98,7 @@ class StorageBench:
         if not name.startswith(self._prefix):
             name = self.profile(name)
         context = self.context(name.removeprefix(self._prefix), lasts=lasts, options=options)
-        raw = self.subject.provider.factory(context)  # type: ignore[arg-type] # a storage's, by the subject's kind
+        raw = self.subject.make(context)
         held = Held(raw, StorageRunner(raw, name=self.subject.provider.name, log=self.shown.log))
         self._held.append((name, held))
         return held
@@ -118,7 +118,9 @@ class StorageBench:
         async with self.opened() as held:
             await held.write(state)
             found = await held.read()
-            require(same(found, state), f"{what}: what was read back is not what was written: {difference(state, found)}")
+            require(
+                same(found, state), f"{what}: what was read back is not what was written: {difference(state, found)}"
+            )
 
     def spoil(self) -> None:
         """Spoil what is saved, in the author's way or by overwriting every file of the folder."""
@@ -131,7 +133,9 @@ class StorageBench:
                 path.write_bytes(b"\xff\x00damaged" * (size // 9 + 1))
                 spoilt += 1
         if not spoilt:
-            raise NotShownError("nothing was saved in the folder that options() was given; give a damage(folder) method")
+            raise NotShownError(
+                "nothing was saved in the folder that options() was given; give a damage(folder) method"
+            )
 
     def elsewhere(self, doing: str, *states: Any, name: str = "") -> StorageProcess:
         """Begin work on the same state in another process."""
@@ -210,15 +214,16 @@ def same(one: Any, other: Any) -> bool:
 def difference(written: Any, read: Any, place: str = "the state") -> str:
     """Say where two values differ, with short values."""
     if isinstance(written, Mapping) and isinstance(read, Mapping):
-        for key in written.keys() | read.keys():
+        for key in sorted(written.keys() | read.keys()):
             if key not in read or key not in written:
                 return f"{place} {'lacks' if key in written else 'has'} the key {key!a}"
             if not same(written[key], read[key]):
                 return difference(written[key], read[key], f"{place}[{key!a}]")
-    return f"{place}: {_short(read)} in place of {_short(written)}"
+    return f"{place}: {short(read)} in place of {short(written)}"
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a value in few characters."""
     text = ascii(value)
     return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - one line
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -55,6 +56,13 @@ class Subject:
     def capabilities(self) -> frozenset[str]:
         """What the provider declares."""
         return self.provider.capabilities
+
+    def make(self, context: Any) -> Any:
+        """Return what the factory returns. A coroutine is closed: nobody awaits it."""
+        raw = self.provider.factory(context)
+        if inspect.iscoroutine(raw):
+            raw.close()
+        return raw
 
     def build_options(self, folder: Path) -> Any:
         """Return an instance of the provider's options class for a folder."""

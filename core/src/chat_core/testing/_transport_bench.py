@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, cast
 
 from attrs import evolve
 
@@ -208,7 +208,7 @@ class TransportBench:
         """Make a transport; nothing is sent yet."""
         context = self.context(**options)
         # A copy of the context, so that nothing of the check's own is marked.
-        transport = self._marked(lambda: self.subject.provider.factory(context))  # type: ignore[arg-type]
+        transport = self._marked(lambda: self.subject.make(context))
         self._made.append(transport)
         return transport
 
@@ -240,8 +240,7 @@ class TransportBench:
         result, error = await self.attempt(awaitable, what)
         if error is not None:
             fail(f"{what} raised {type(error).__name__}: {error}", error)
-        assert result is not None
-        return result
+        return cast(T, result)
 
     async def attempt(self, awaitable: Awaitable[T], what: str) -> tuple[T | None, ChatError | None]:
         """Return what came of a call: its result, or the error of chat-core. Anything else is not allowed to come out.
@@ -310,6 +309,11 @@ class TransportBench:
 def request() -> StartRequest:
     """Return what a start carries."""
     return StartRequest(username="Ada", subject="Conformance", user_data={"note": "canary-c0ffee-userdata"})
+
+
+def outcome(error: BaseException | None) -> str:
+    """Return what a call did, in words."""
+    return "did not fail" if error is None else f"raised {error!r}"
 
 
 def _batch_of(item: Any) -> Batch | None:

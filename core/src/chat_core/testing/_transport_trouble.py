@@ -21,7 +21,7 @@ from chat_core._model.errors import (
 )
 from chat_core.testing._checks import Level, fail, require
 from chat_core.testing._subject import Subject
-from chat_core.testing._transport_bench import CREDENTIALS, Link, TransportBench, request
+from chat_core.testing._transport_bench import CREDENTIALS, Link, TransportBench, outcome, request
 from chat_core.testing._transport_suite import SUITE, restored
 from chat_core.testing._watch import Shown, shown_by, watched
 
@@ -35,12 +35,14 @@ _MESSAGES: Final = {
     "a message received": "canary-60d2ce-received",
     "user data": "canary-c0ffee-userdata",
 }
-_QUIET: Final = 0.05
+_QUIET: Final = 0.02
 
 
 def _binds_credentials(subject: Subject) -> str | None:
     names = {one.name for one in getattr(subject.provider.options, "__attrs_attrs__", ())}
-    return None if {"auth", "headers"} <= names else "its options have no auth and headers of chat_core.ConnectionOptions"
+    return (
+        None if {"auth", "headers"} <= names else "its options have no auth and headers of chat_core.ConnectionOptions"
+    )
 
 
 # Opening
@@ -51,7 +53,7 @@ async def an_unreachable_server_is_told(bench: TransportBench) -> None:
     await bench.on_server("cut")
     transport = bench.make()
     _, error = await bench.attempt(transport.start(request()), "start")
-    require(isinstance(error, ConnectError), f"the server cannot be reached, and start raised {error!r}")
+    require(isinstance(error, ConnectError), f"the server cannot be reached, and start {outcome(error)}")
     await bench.on_server("mend")
     await asyncio.sleep(_QUIET)
     require(not bench.server.chats(), "start raised ConnectError and opened a chat later")
@@ -62,7 +64,7 @@ async def a_refused_start_is_told(bench: TransportBench) -> None:
     code = await bench.on_server("refuse_start")
     transport = bench.make()
     _, error = await bench.attempt(transport.start(request()), "start")
-    require(isinstance(error, RefusedError | LoginRefusedError), f"the server refused, and start raised {error!r}")
+    require(isinstance(error, RefusedError | LoginRefusedError), f"the server refused, and start {outcome(error)}")
     assert error is not None
     require(error.code == code, f"the server refused with {code}, and the error's code is {error.code}")
 
@@ -74,7 +76,7 @@ async def an_unknown_chat_is_told(bench: TransportBench) -> None:
     await link.close()
     await bench.on_server("forget")
     _, error = await bench.attempt(bench.make().resume(saved), "resume")
-    require(isinstance(error, RefusedError), f"the server does not know the chat, and resume raised {error!r}")
+    require(isinstance(error, RefusedError), f"the server does not know the chat, and resume {outcome(error)}")
     require(getattr(error, "session_unknown", False), "the server does not know the chat, and session_unknown is False")
 
 
@@ -85,12 +87,14 @@ async def a_chat_out_of_reach_is_told(bench: TransportBench) -> None:
     await link.close()
     await bench.on_server("cut")
     _, error = await bench.attempt(bench.make().resume(saved), "resume")
-    require(isinstance(error, ConnectError), f"the server cannot be reached, and resume raised {error!r}")
+    require(isinstance(error, ConnectError), f"the server cannot be reached, and resume {outcome(error)}")
     await bench.on_server("mend")
     await bench.resume(saved)
 
 
-@SUITE.check("TR-023", "resume of a chat that is over returns Opened with ended, or raises RefusedError with session_unknown.")
+@SUITE.check(
+    "TR-023", "resume of a chat that is over returns Opened with ended, or raises RefusedError with session_unknown."
+)
 async def a_chat_that_is_over_is_told(bench: TransportBench) -> None:
     link = await bench.start()
     await link.send("Hello")
@@ -99,9 +103,13 @@ async def a_chat_that_is_over_is_told(bench: TransportBench) -> None:
     await bench.on_server("end")
     opened, error = await bench.attempt(bench.make().resume(saved), "resume")
     if error is not None:
-        require(isinstance(error, RefusedError) and error.session_unknown, f"the chat is over, and resume raised {error!r}")
+        require(
+            isinstance(error, RefusedError) and error.session_unknown, f"the chat is over, and resume {outcome(error)}"
+        )
     else:
-        require(isinstance(opened, Opened) and isinstance(opened.ended, Ended), "the chat is over, and ended is not set")
+        require(
+            isinstance(opened, Opened) and isinstance(opened.ended, Ended), "the chat is over, and ended is not set"
+        )
 
 
 # The three ways in which sending fails
@@ -112,7 +120,7 @@ async def a_refused_message_is_told(bench: TransportBench) -> None:
     link = await bench.start()
     code = await bench.on_server("refuse_next")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="refused")), "sending a message")
-    require(isinstance(error, RefusedError), f"the server refused a message, and send raised {error!r}")
+    require(isinstance(error, RefusedError), f"the server refused a message, and send {outcome(error)}")
     assert error is not None
     require(error.code == code, f"the server refused with {code}, and the error's code is {error.code}")
     await link.send("taken")
@@ -125,20 +133,24 @@ async def an_unsent_message_is_told(bench: TransportBench) -> None:
     await bench.on_server("cut")
     await link.until(lambda: isinstance(_last(link), LinkDown), "the network was cut, and no LinkDown came out")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="lost")), "sending a message")
-    require(isinstance(error, NotSentError), f"there is no link, and send raised {error!r}")
+    require(isinstance(error, NotSentError), f"there is no link, and send {outcome(error)}")
     await bench.on_server("mend")
     await link.send_soon("later")
-    await link.until(lambda: "later" in bench.server.heard(), "after the link was back a message did not reach the server")
+    await link.until(
+        lambda: "later" in bench.server.heard(), "after the link was back a message did not reach the server"
+    )
     heard = bench.server.heard()
     require(heard == ["later"], f"a message that was not sent, by its NotSentError, reached the server: {heard}")
 
 
-@SUITE.check("TR-026", "send raises AmbiguousError where the answer is lost; the transport does not send it again by itself.")
+@SUITE.check(
+    "TR-026", "send raises AmbiguousError where the answer is lost; the transport does not send it again by itself."
+)
 async def a_lost_answer_is_told(bench: TransportBench) -> None:
     link = await bench.start()
     await bench.on_server("lose_answer")
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="perhaps")), "sending a message")
-    require(isinstance(error, AmbiguousError), f"the answer was lost, and send raised {error!r}")
+    require(isinstance(error, AmbiguousError), f"the answer was lost, and send {outcome(error)}")
     await link.send_soon("later")
     await link.until(lambda: "later" in bench.server.heard(), "after a lost answer a message did not reach the server")
     heard = bench.server.heard()
@@ -206,7 +218,9 @@ async def the_end_is_told_once(bench: TransportBench) -> None:
     require("goodbye" in link.texts(), "what was said before the end did not come out")
 
 
-@SUITE.check("TR-031", "aclose is idempotent and raises nothing, also before start and where the server cannot be reached.")
+@SUITE.check(
+    "TR-031", "aclose is idempotent and raises nothing, also before start and where the server cannot be reached."
+)
 async def closing_is_idempotent(bench: TransportBench) -> None:
     unused = bench.make()
     await bench.close(unused)
@@ -259,10 +273,10 @@ async def nothing_is_sent_after_closing(bench: TransportBench) -> None:
     link = await bench.start()
     await link.close()
     _, error = await bench.attempt(link.transport.send(SendMessageCommand(text="late")), "send after aclose")
-    require(isinstance(error, NotSentError), f"send after aclose raised {error!r}")
+    require(isinstance(error, NotSentError), f"send after aclose {outcome(error)}")
     if Capability.POSITION in bench.subject.capabilities:
         _, error = await bench.attempt(link.transport.fetch(1), "fetch after aclose")
-        require(isinstance(error, NotSentError), f"fetch after aclose raised {error!r}")
+        require(isinstance(error, NotSentError), f"fetch after aclose {outcome(error)}")
     require(not bench.server.heard(), "a message was sent after aclose")
 
 
@@ -277,7 +291,9 @@ async def start_can_be_cancelled(bench: TransportBench) -> None:
         await bench.require_nothing_left("after a start that was cancelled and aclose")
 
 
-@SUITE.check("TR-037", "send can be cancelled at any await: it stops, the chat goes on, and after aclose nothing is left.")
+@SUITE.check(
+    "TR-037", "send can be cancelled at any await: it stops, the chat goes on, and after aclose nothing is left."
+)
 async def send_can_be_cancelled(bench: TransportBench) -> None:
     links: list[Link] = []
 
@@ -288,7 +304,9 @@ async def send_can_be_cancelled(bench: TransportBench) -> None:
     async for _ in _cancelled(bench, begin, "send"):
         link = links[-1]
         await link.send_soon("later")
-        await link.until(lambda: "later" in bench.server.heard(), "after a cancelled send no message reached the server")
+        await link.until(
+            lambda: "later" in bench.server.heard(), "after a cancelled send no message reached the server"
+        )
         await link.close()
         await link.stop_reading()
         await bench.require_nothing_left("after a send that was cancelled and aclose")
@@ -332,7 +350,9 @@ async def _shown(bench: TransportBench) -> Shown:
         link = await bench.start(**bench.credentials)
         shown.add(f"{link.transport!r} {link.transport} {link.opened!r}")
         await bench.on_server("say", _MESSAGES["a message received"])
-        await link.until(lambda: _MESSAGES["a message received"] in link.texts(), "the agent's message did not come out")
+        await link.until(
+            lambda: _MESSAGES["a message received"] in link.texts(), "the agent's message did not come out"
+        )
         await link.send(_MESSAGES["a message sent"])
         for trouble in ("refuse_next", "lose_answer", "cut"):
             await bench.on_server(trouble)

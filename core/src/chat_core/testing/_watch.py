@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import io
 import logging
-import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from chat_core._contracts.logger import Log
 from chat_core._loggers.adapter import make_log
 from chat_core.testing._checks import RequirementError
 
-__all__ = ["Shown", "open_sockets", "shown_by", "watched"]
+__all__ = ["Printed", "Shown", "open_sockets", "shown_by", "until", "watched"]
 
 _DESCRIPTORS: Final = Path("/proc/self/fd")
 
@@ -54,20 +53,15 @@ class _Keeper(logging.Handler):
         self._shown.add(self.format(record), record.levelno)
 
 
-class _Print(io.TextIOBase):
-    """Keeps what is printed, and prints it."""
+class Printed(io.TextIOBase):
+    """Keeps what is printed."""
 
-    def __init__(self, shown: Shown, real: Any) -> None:
+    def __init__(self, shown: Shown) -> None:
         self._shown = shown
-        self._real = real
 
     def write(self, text: str) -> int:
         self._shown.add(text)
-        self._real.write(text)
         return len(text)
-
-    def flush(self) -> None:
-        self._real.flush()
 
 
 @contextlib.contextmanager
@@ -85,8 +79,8 @@ def watched() -> Iterator[Shown]:
     try:
         with (
             warnings.catch_warnings(record=True) as caught,
-            contextlib.redirect_stdout(_Print(shown, sys.stdout)),
-            contextlib.redirect_stderr(_Print(shown, sys.stderr)),
+            contextlib.redirect_stdout(Printed(shown)),
+            contextlib.redirect_stderr(Printed(shown)),
         ):
             warnings.simplefilter("always")
             yield shown
@@ -131,7 +125,9 @@ async def until(met: Any, *, within: float, what: str) -> None:
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + within
+    pause = 0.0005
     while not met():
         if loop.time() > ends:
             raise RequirementError(f"{what} within {within:g} s")
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 0.02)
