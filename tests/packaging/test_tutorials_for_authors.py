@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,12 @@ def test_the_first_storage(workshop: Workshop, tmp_path: Path):
         wheel.unlink()
     workshop.install(package)
     workshop.test(package)
+    (command,) = re.findall(
+        r"^chat-core (conformance .*)$", (PAGES / "first-storage.md").read_text("utf-8"), re.MULTILINE
+    )
+    trial = workshop.chat_core(*shlex.split(command))
+    assert trial.returncode == 0, trial.stdout + trial.stderr
+    assert outputs("first-storage.md")[0].strip() in trial.stdout
     assert re.search(r"ok +storage +folder", workshop.chat_core("plugins").stdout)
     assert re.fullmatch(r"<Receipt 1: echoed at \d+, 10 characters>\n", run_chat(workshop, package))
     workshop.uninstall("chat-storage-folder")
@@ -67,6 +74,14 @@ def test_the_first_transport(workshop: Workshop, tmp_path: Path):
     said = workshop.test(package)
     conforms, chat = outputs("first-transport.md")
     assert conforms.strip() in said
+    (command,) = re.findall(
+        r"`PYTHONPATH=tests chat-core (conformance [^`]*)`", (PAGES / "first-transport.md").read_text("utf-8")
+    )
+    trial = workshop.run(
+        *(str(workshop.python), "-m", "chat_core", *shlex.split(command)), PYTHONPATH=str(package / "tests")
+    )
+    assert trial.returncode == 0, trial.stdout + trial.stderr
+    assert conforms.strip() in trial.stdout
     assert run_chat(workshop, package) == chat
     assert re.search(r"ok +transport +desk", workshop.chat_core("plugins").stdout)
     workshop.uninstall("chat-transport-desk")
