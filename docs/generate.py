@@ -68,7 +68,7 @@ def measured() -> str:
     sections = []
     for file in sorted((DOCS / "measured").glob("*.json")):
         report = json.loads(file.read_text("utf-8"))
-        rows = "\n".join(f"| {name} | {value} |" for name, value in _flat(report["counts"]))
+        rows = "\n".join(f"| {name} | {value} |" for name, value in _flat(report["counts"]) if name != "survivors")
         sections.append(f"""## {file.stem}
 
 {report["what"]}: {report["date"]}, {report["minutes"]} minutes, commit `{report["commit"]}`, Python {report["python"]}, seed {report["seed"]}.
@@ -76,12 +76,28 @@ def measured() -> str:
 | what | count |
 | --- | --- |
 {rows}
-""")
+{_beside(file, report["counts"])}""")
     return f"""# Measured
 
 What `python tests/long/run.py NAME` counted the last time; it fails when anything was not as promised. Made by `docs/generate.py`.
 
 {"".join(sections)}"""
+
+
+def _beside(file: Path, counts: dict[str, Any]) -> str:
+    """Return the plot of a run, or the list of mutants that no test can tell from the original."""
+    parts = []
+    if file.with_suffix(".svg").exists():
+        parts.append(f"\n![{file.stem}](measured/{file.stem}.svg)\n")
+    if survivors := counts.get("survivors"):
+        rows = "\n".join(
+            f"| {one['module']} | `{one['was']}` | `{one['becomes']}` | {one['reason']} |".replace(
+                " | None", " \\| None"
+            )
+            for one in survivors
+        )
+        parts.append(f"\n| module | line | mutant | why it survives |\n| --- | --- | --- | --- |\n{rows}\n")
+    return "".join(parts)
 
 
 def _flat(counts: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -38,8 +38,9 @@ LONGEST_INPUT: Final = 2048
 SLOWEST: Final = 5
 MEMORY: Final = 1024
 
-#: Bytes of one codec's corpus, at most.
+#: Bytes and files of one codec's corpus, at most.
 KEPT: Final = 6 * 1024
+KEPT_FILES: Final = 32
 
 _STATUS: Final = re.compile(r"#(\d+)\s+(\w+)\s+cov: (\d+) ft: (\d+)")
 
@@ -117,10 +118,11 @@ def _counts(output: str, took: float) -> dict[str, Any]:
 def _keep(codec: str, found: Path) -> None:
     """Add the smallest of the new inputs to the corpus, as many as there is room for."""
     place = corpus(codec)
-    room = KEPT - sum(file.stat().st_size for file in place.iterdir())
+    kept = list(place.iterdir())
+    room, files = KEPT - sum(file.stat().st_size for file in kept), KEPT_FILES - len(kept)
     for file in sorted(found.iterdir(), key=lambda file: (file.stat().st_size, file.name)):
-        room -= file.stat().st_size
-        if room < 0:
+        room, files = room - file.stat().st_size, files - 1
+        if room < 0 or files < 0:
             return
         shutil.copy(file, place / file.name[:12])
 

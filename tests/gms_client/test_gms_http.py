@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 import time
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 
 import httpx
@@ -147,7 +148,7 @@ def test_rp08_nothing_leaves_before_the_time_that_retry_after_asks_for(status: i
         with contextlib.suppress(NotSentError):
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         now += 2.0
-        with pytest.raises(NotSentError, match="asks to wait 1.0 s") as caught:
+        with pytest.raises(NotSentError, match=r"asks to wait 1\.0 s") as caught:
             await link.post("http://h/", b"", content_type="text/plain", timeout=1.0)
         assert (caught.value.retry_after, len(seen)) == (1.0, 1)
         now += 1.0
@@ -225,3 +226,76 @@ def test_a_certificate_file_that_cannot_be_read_is_named(tmp_path):
     path.write_text("rubbish")
     with pytest.raises(OptionError, match=r"ca\.pem"):
         tls_context(ConnectionOptions(ca_file=str(path)))
+
+
+@pytest.mark.parametrize("cookie", ["a=\xe9", "\udce9=1", "a=\x7f", "a=\x00", "a=\u2028b"])
+def test_rp11_a_cookie_that_no_header_can_carry_is_passed_over(cookie):
+    """The fuzzer's find: every later request failed. A saved one is not taken either."""
+    box = CookieBox({"a": cookie.partition("=")[2], "b": "1", "\xe9": "1"})
+    box.take(cookie)
+    assert "\xe9" not in box.saved()
+    assert box.header in {"b=1", "a=1; b=1"}
+
+
+def test_rp11_compression_nobody_asked_for_is_undone_in_one_layer_and_in_pieces():
+    """Gzip and deflate are read; layers upon layers, other kinds and damage are no answer."""
+    import gzip
+    import zlib
+
+    class Stream(httpx.AsyncByteStream):
+        def __init__(self, data) -> None:
+            self.data = data
+
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for start in range(0, len(self.data), 7):
+                yield self.data[start : start + 7]
+
+    def answer(data, encoding):
+        return post(lambda _: httpx.Response(200, headers={"content-encoding": encoding}, stream=Stream(data))).body
+
+    assert answer(gzip.compress(b"abc" * 20), "gzip") == b"abc" * 20
+    assert answer(zlib.compress(b"abc"), "Deflate") == b"abc"
+    with pytest.raises(ProtocolError):
+        answer(gzip.compress(b" " * 10**7), "gzip")
+    for data, encoding in ((gzip.compress(gzip.compress(b"a")), "gzip, gzip"), (b"x", "br"), (b"xxxxx", "gzip")):
+        with pytest.raises(AmbiguousError):
+            answer(data, encoding)
+
+
+def test_rp10_only_our_own_requests_are_kept_out_of_the_librarys_log(caplog):
+    """Whatever levels are set; what else the program does with the library is logged as it wants."""
+    import logging
+
+    logger = logging.getLogger("httpcore.http11")
+
+    def handler(_):
+        logger.debug("ours")
+        logger.warning("a warning")
+        return httpx.Response(200)
+
+    with caplog.at_level(logging.DEBUG, logger="httpcore.http11"):
+        post(handler)
+        logger.debug("theirs")
+    assert [record.message for record in caplog.records if record.name == logger.name] == ["a warning", "theirs"]
+
+
+def test_rp10_what_is_wrong_with_an_answer_is_told_without_quoting_it():
+    """The library quotes the line it could not read, which may be a part of a chat."""
+
+    def handler(_):
+        raise httpx.RemoteProtocolError("illegal status line: bytearray(b'canary')")
+
+    with pytest.raises(AmbiguousError, match="RemoteProtocolError") as caught:
+        post(handler)
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_rp10_a_header_that_cannot_be_sent_is_not_shown():
+    """It may be a key."""
+    with pytest.raises(OptionError) as caught:
+        post(lambda _: httpx.Response(200), headers={"apikey": "canary\ud800"})
+    error = caught.value
+    while error is not None:
+        assert "canary" not in repr(error)
+        error = error.__cause__ or error.__context__

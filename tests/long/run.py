@@ -21,9 +21,14 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support import kills, load  # noqa: E402 - found through the line above
+sys.path.insert(0, str(ROOT / "tests" / "long"))
+
+import mutation  # noqa: E402 - found through the lines above
+
+from support import bars, kills, load, soak, storm  # noqa: E402
 
 MINUTES = 60
+MEASURED = ROOT / "docs" / "measured"
 
 
 async def _kill(seed: int) -> dict[str, Any]:
@@ -36,6 +41,33 @@ async def _kill(seed: int) -> dict[str, Any]:
     return counts
 
 
+async def _restart(sessions: int) -> dict[str, Any]:
+    counts = await storm.storm(sessions, [0.0, 1.5], gap=20.0, pause=10.0, patience=90.0, tries=2)
+    buckets = counts.pop("buckets")
+    what = "back per 100 ms; dashed: three times the mean"
+    titles = {outage: f"{sessions} sessions, {outage}: {what}" for outage in buckets}
+    plots = {titles[outage]: {name: series[name] for name in storm.CARRIERS} for outage, series in buckets.items()}
+    lines = {
+        titles[outage]: storm.BAR * counts[f"outage {number}"]["all"]["mean of a bucket"]
+        for number, outage in enumerate(buckets, 1)
+    }
+    drawn = bars.bars(plots, lines, step=storm.BUCKET, most=80)
+    (MEASURED / "restart.svg").write_text(drawn, "utf-8")
+    return counts
+
+
+def _soak(sessions: int, minutes: float) -> soak.Plan:
+    return soak.Plan(
+        sessions=sessions,
+        seconds=60 * minutes,
+        warm_up=min(600.0, 60 * minutes / 3),
+        life=min(120.0, 6 * minutes),
+        gap=8.0,
+        trouble=15.0,
+        step=5.0,
+    )
+
+
 #: Name, what it does, and the function that is given a seed and returns counts.
 RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
     "kills": ("200 kills on the sandbox and 200 on CometD's Java server, each followed by a restore", _kill),
@@ -43,6 +75,12 @@ RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
         "1,000 REST sessions in one process for five minutes",
         lambda seed: load.rest_sessions(1000, 300.0, seed=seed),
     ),
+    "restart": ("1,000 sessions on three carriers through restarts of their server", lambda _: _restart(1000)),
+    "soak": (
+        "200 sessions at a time on three carriers for most of an hour, with faults",
+        lambda seed: soak.soak(_soak(200, 57.0), seed=seed),
+    ),
+    "mutation": ("mutants of the modules that keep the promises, against their tests", lambda _: mutation.mutate()),
 }
 
 
@@ -72,7 +110,7 @@ def main() -> int:
         "seed": given.seed,
         "counts": counts,
     }
-    place = ROOT / "docs" / "measured" / f"{given.name}.json"
+    place = MEASURED / f"{given.name}.json"
     place.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     print(json.dumps(report, indent=2))  # noqa: T201 - this is a command
     return 0

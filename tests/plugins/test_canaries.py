@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 import stat
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ SECRETS = {
     "file name": "canary-file.txt",
 }
 
+#: A program that wants to see everything sets these, one by one.
+LOGGERS = [
+    *("asyncio", "h11", "httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy"),
+    *("websockets", "websockets.client", "chat_core", "chat_transport_cometd", "chat_transport_cometd.websocket"),
+]
+
 
 @every_carrier
 @pytest.mark.parametrize("trouble", [False, True], ids=["smooth", "trouble"])
@@ -40,18 +48,27 @@ def test_rp10_no_canary_is_found(carrier: str, trouble: bool, tmp_path: Path):
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    for name in ("", *LOGGERS):
+        logging.getLogger(name).setLevel(logging.DEBUG)
     seen: list[Any] = []
 
     def note(*things: Any) -> None:
         for thing in things:
             print(repr(thing), thing if isinstance(thing, str) else "", file=out)
 
-    def fail(error: BaseException) -> None:
-        note(error)
-        traceback.print_exception(error, file=out)
+    def fail(error: BaseException | None) -> None:
+        """What a traceback shows, and what a tool shows that walks the chain and prints what it finds."""
+        assert error is not None
+        out.writelines(traceback.TracebackException.from_exception(error).format())
+        while error is not None:
+            note(error, error.args, vars(error))
+            error = error.__cause__ or error.__context__
 
-    async def main() -> list[str]:
+    secrets: list[str] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().slow_callback_duration = 0.0  # in debug mode each callback is logged then
         async with Sandbox(max_message_length=40) as sandbox, Gate(sandbox.port) as front:
             given = options(carrier, sandbox)
             given["server_url"] = front.through(given["server_url"])
@@ -69,7 +86,7 @@ def test_rp10_no_canary_is_found(carrier: str, trouble: bool, tmp_path: Path):
                 **given,
             )
             agent = await sandbox.next_chat()
-            secrets = [agent.chat.secure_key, agent.chat.user_id]
+            secrets.extend([agent.chat.secure_key, agent.chat.user_id])
             await agent.join("Grace")
             reader = asyncio.create_task(_read(session, seen))
             await agent.say(SECRETS["received"])
@@ -101,6 +118,11 @@ def test_rp10_no_canary_is_found(carrier: str, trouble: bool, tmp_path: Path):
             await session.detach()
             await reader
             note(*seen)
+            assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+            saved = json.loads((tmp_path / "state" / "default.json").read_bytes().partition(b"\n")[2])
+            cookies = saved["state"]["link"]["cookies"]
+            assert cookies or carrier == "rest", "the sandbox gives affinity cookies over CometD"
+            secrets.extend(cookies.values())
             for path in (tmp_path / "state").iterdir():
                 assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
                 assert not any(one.encode() in path.read_bytes() for one in SECRETS.values()), path
@@ -114,13 +136,17 @@ def test_rp10_no_canary_is_found(carrier: str, trouble: bool, tmp_path: Path):
                     )
                 except ChatError as error:
                     fail(error)
-            return secrets
 
     try:
-        secrets = asyncio.run(main())
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            asyncio.run(main(), debug=True)
+        note(*(one.message for one in warned))
     finally:
         root.removeHandler(handler)
         root.setLevel(before)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
     text = out.getvalue()
     assert len(text) > 1000, "something was written at all"
     for secret in [*SECRETS.values(), *secrets]:

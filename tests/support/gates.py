@@ -59,8 +59,12 @@ class Gate:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
-            await self._serve(reader, writer)
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ssl.SSLError):
+                await self._serve(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()  # what nobody reads would keep it open
+            raise
         writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from support.gates import Gate
 
@@ -101,7 +101,7 @@ class endless:  # noqa: N801 - read as a word: endless(head, piece)
         self._begin = list(begin)
         self._piece = piece
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[bytes]:
         yield from self._begin
         while True:
             yield self._piece

@@ -91,7 +91,14 @@ async def serving(gap: float, slow: float) -> Any:
 
 
 async def storm(
-    count: int, outages: list[float], *, gap: float = 2.0, pause: float = 1.5, patience: float = 20.0, slow: float = 0.1
+    count: int,
+    outages: list[float],
+    *,
+    gap: float = 2.0,
+    pause: float = 1.5,
+    patience: float = 20.0,
+    slow: float = 0.1,
+    tries: int = TRIES,
 ) -> dict[str, Any]:
     """Hold chats, a third on each carrier, while the server is restarted; returns counts and buckets.
 
@@ -102,6 +109,7 @@ async def storm(
         pause: seconds of talk before and after each outage.
         patience: seconds within which all sessions are to be back.
         slow: seconds for which the server keeps each attempt waiting.
+        tries: restarts, at most, until neither process was held up.
 
     Raises:
         AssertionError: a session did not come back, a message was lost, doubled or out of order, a session had two
@@ -120,7 +128,7 @@ async def storm(
         for one in begun:
             await one.wait()
         for seconds in outages:
-            for _ in range(TRIES if seconds == 0 else 1):
+            for _ in range(tries if seconds == 0 else 1):
                 await asyncio.sleep(pause)
                 held_up.append(await _outage(server, visitors, seconds, patience))
                 if held_up[-1] <= BUCKET:
@@ -237,8 +245,8 @@ def _counts(visitors: dict[str, Visitor], said: dict[str, Any], held_up: list[fl
             times = [at for name, at in restart["first"].items() if carrier in {"all", visitors[name].carrier}]
             outage[carrier], buckets = spread_of(times)
             counts["buckets"].setdefault(f"{down:.2f} s down", {})[carrier] = buckets
-            if held == calm or (held <= BUCKET and not _is_quick(restart)):
-                exactly = _is_quick(restart) and carrier == "all"
+            exactly = carrier == "all" and held == calm and _is_quick(restart)
+            if exactly or held <= BUCKET:
                 judge(outage[carrier], exactly=exactly, what=f"{carrier}, {down:.2f} s down, held up {held:.2f} s")
         counts[f"outage {number}"] = outage
     return counts

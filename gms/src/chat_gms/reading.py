@@ -56,7 +56,7 @@ def read_envelope(data: str | bytes) -> Envelope:
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [
             child
             for one in level

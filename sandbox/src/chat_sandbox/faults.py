@@ -153,6 +153,10 @@ class Faults:
         """Put each event of an answer or a delivery into it twice."""
         self._rules.append(_Rule("double", 1, count, after, None, chat))
 
+    def reverse_events(self, count: int = 1, *, after: int = 0, chat: Chat | None = None) -> None:
+        """Put the events of an answer or a delivery into it in the opposite order."""
+        self._rules.append(_Rule("reverse", 1, count, after, None, chat))
+
     def strip_index(self, count: int = 1, *, after: int = 0, chat: Chat | None = None) -> None:
         """Leave the index of the events in an answer or a delivery out."""
         self._rules.append(_Rule("strip index", 1, count, after, None, chat))
@@ -198,6 +202,8 @@ class Faults:
         messages = answer.get("messages") or []
         if messages and self.take("double", operation, chat):
             messages = [message for message in messages for _ in range(2)]
+        if len(messages) > 1 and self.take("reverse", operation, chat):
+            messages = messages[::-1]
         if messages and self.take("strip index", operation, chat):
             messages = [{key: value for key, value in message.items() if key != "index"} for message in messages]
         omitted = self.take("omit", operation, chat) or ()

@@ -660,3 +660,154 @@ def test_what_comes_after_a_position_reset_is_not_called_restored():
     session.fetched(batch(next_position=1), 1.1)
     (event,) = session.receive(batch(1), 2.0)
     assert (event.index, event.restored) == (1, False)
+
+
+def test_the_figures_are_those_of_the_promises():
+    """RP-1, RP-3, RP-7 and RP-8 name them."""
+    assert Timing() == Timing(hold=0.25, answer=10.0, retry=0.5, check=60.0, end=5.0, overdue=45.0)
+
+
+def test_a_session_that_has_begun_misses_nothing_and_was_not_restored():
+    """There is a link, nothing to fetch before the first check, and the first event is new."""
+    session = Continuity(positions=True, now=0.0)
+    assert session.link_is_up
+    assert session.receive(Batch(), 0.0) == []
+    assert session.wakeup() == 60.0
+    (event,) = session.receive(batch(1), 0.1)
+    assert not event.restored
+    session.link_down(1.0)
+    assert not session.link_is_up
+
+
+def test_rp01_without_positions_a_reconnect_says_where_and_keeps_what_is_held():
+    """A gap waits for its hold first; the loss is said behind the last event that was logged."""
+    session = machine(positions=False)
+    session.receive(batch(1, 3), 0.0)
+    assert session.tick(0.1) == []
+    session.link_down(0.15)
+    continued, held, lost = session.link_up(0.2)
+    assert (type(continued), held.index) == (Continued, 3)
+    assert lost == ContinuityLost(after=3, reason=LossReason.NO_TRANSCRIPT)
+
+
+def test_rp01_a_position_below_what_was_logged_is_looked_into_whatever_was_hinted_before():
+    """Also the very first one."""
+    session = machine()
+    session.receive(batch(1, 2, 3, 4), 0.0)
+    session.receive(batch(next_position=1), 0.1)
+    assert session.fetch_due(0.35) == 5
+
+
+def test_rp01_the_time_for_an_answer_wakes_the_machine():
+    """Ten seconds after the transcript was asked for."""
+    session = machine()
+    session.receive(batch(2), 0.0)
+    assert session.fetch_due(0.25) == 1
+    assert session.wakeup() == 10.25
+
+
+def test_rp01_the_reason_of_a_loss_at_the_end_tells_whether_anybody_could_have_answered():
+    """No answer where there is a transcript, no transcript where there is none."""
+    for positions, reason in ((True, LossReason.NO_ANSWER), (False, LossReason.NO_TRANSCRIPT)):
+        session = machine(positions=positions)
+        session.receive(batch(2), 0.0)
+        lost, *_ = session.end_now(EndReason.LOST, None, 0.1)
+        assert lost == ContinuityLost(after=0, until=1, reason=reason)
+
+
+def test_rp04_a_fetch_that_was_asked_for_is_tried_again_though_nothing_is_missing():
+    """A read-back needs its answer; each one, and each reset, counts as one."""
+    session = machine()
+    session.want_fetch(0.0)
+    assert session.fetch_due(0.0) == 1
+    session.fetch_failed(0.1)
+    assert session.fetch_due(0.59) is None
+    assert session.fetch_due(0.6) == 1
+    assert session.answers == 0
+    session.fetched(batch(1, next_position=2), 0.7)
+    assert session.answers == 1
+    session.want_fetch(0.8)
+    session.fetch_due(0.8)
+    session.fetched(batch(next_position=1), 0.9)
+    assert (session.answers, session.epoch) == (2, 1)
+
+
+def test_the_first_pause_is_the_short_one_again_after_success_reconnect_and_question():
+    """Failures before count no longer."""
+
+    def fail_twice(session: Continuity, now: float) -> float:
+        for _ in range(2):
+            now = session.wakeup()
+            assert session.fetch_due(now) is not None
+            session.fetch_failed(now)
+        return now
+
+    def pause(session: Continuity, now: float) -> float:
+        assert session.fetch_due(now) is not None
+        session.fetch_failed(now)
+        return session.wakeup() - now
+
+    session = machine()
+    session.receive(batch(2), 0.0)
+    now = fail_twice(session, 0.0)
+    session.link_down(now)
+    session.link_up(now)
+    assert pause(session, now) == 0.5
+    now = fail_twice(session, now)
+    session.want_fetch(now)
+    assert pause(session, now) == 0.5
+    now = fail_twice(session, now)
+    now = session.wakeup()
+    session.fetch_due(now)
+    session.fetched(batch(1, next_position=3), now)
+    session.receive(batch(4), now)
+    assert pause(session, now + 0.25) == 0.5
+
+
+def test_rp08_each_overdue_interruption_is_said():
+    """Not only the first one of a session."""
+    session = machine()
+    for began in (0.0, 100.0):
+        session.link_down(began)
+        assert session.tick(began + 45.0) == [Interrupted(overdue=True)]
+        session.link_up(began + 50.0)
+
+
+def test_rp01_what_was_settled_by_a_refusal_a_reset_or_a_loss_is_asked_no_more():
+    """Neither a doubt nor a wish is left."""
+    refused = machine()
+    refused.receive(batch(1, 2), 0.0)
+    refused.receive(batch(next_position=1), 0.0)
+    assert refused.fetch_due(0.25) == 3
+    refused.fetch_failed(0.3, refused=True)
+    assert refused.wakeup() == math.inf
+    reset = machine()
+    reset.receive(batch(1, 2), 0.0)
+    reset.receive(batch(next_position=1), 0.0)
+    reset.fetch_due(0.25)
+    reset.fetched(batch(next_position=0), 0.3)
+    assert reset.expected == 1
+    assert reset.wakeup() == 60.3
+    lost = machine()
+    lost.receive(batch(2, next_position=3), 0.0)
+    lost.fetch_due(0.25)
+    lost.fetch_failed(10.2)
+    assert places(lost.tick(10.25)) == ["ContinuityLost", 2]
+    assert lost.wakeup() == 60.0
+
+
+def test_rp15_the_first_report_of_the_end_counts():
+    """A second one, while a gap before it is closed, changes nothing."""
+    session = machine()
+    session.receive(batch(2), 0.0)
+    assert session.end(Ended(reason=EndReason.CLOSED), 0.1) == []
+    assert session.end(Ended(reason=EndReason.LOST), 0.2) == []
+    assert session.tick(5.1)[-1] == SessionEnded(reason=EndReason.CLOSED)
+
+
+def test_rp11_as_many_as_allowed_are_held(monkeypatch):
+    """One more is too many."""
+    monkeypatch.setattr(continuity, "MAX_HELD", 3)
+    session = machine()
+    assert session.receive(batch(2, 4, 6), 0.0) == []
+    assert places(session.receive(batch(8), 0.0)) == ["ContinuityLost", 2]

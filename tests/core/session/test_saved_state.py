@@ -67,3 +67,13 @@ def test_rp06_nothing_but_our_errors_comes_out(change: dict[str, Any]):
 def test_the_repr_shows_no_secret():
     """The link's keys stay out of logs."""
     assert "TOPSECRET" not in repr(SavedState.from_mapping({**GOOD, "link": {"key": "TOPSECRET"}}))
+
+
+@pytest.mark.parametrize("number", [10**18, 10**5000, -(10**5000)], ids=["large", "huge", "negative"])
+def test_rp11_a_number_that_nobody_writes_is_damage(number: int):
+    """The fuzzer's find: Python would refuse to write it out again, or to make a time of it."""
+    saved = SavedState(transport="cometd").to_mapping()
+    message = {"text": "x", "type": "text", "resend": "never", "stage": "sent", "before": 0, "queued_at": number}
+    for change in ({"delivered": number}, {"outbox": [message]}):
+        with pytest.raises(StateCorruptError):
+            SavedState.from_mapping({**saved, **change})

@@ -102,7 +102,8 @@ class Client:
 
     def options(self, **more: Any) -> dict[str, Any]:
         """Return what a launcher is given."""
-        return {**client_options(self.carrier, self.network, self.host), **more}
+        profile = f"simulated-{id(self)}"  # a test that fails leaves its profile in use
+        return {"profile": profile, **client_options(self.carrier, self.network, self.host), **more}
 
     async def __aenter__(self) -> Self:
         await self.sandbox.__aenter__()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +18,9 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         loop = self.loop
+        loop.ticks += 1
+        if loop.ticks == loop.alarm_at:
+            loop.alarm()
         if loop.ready_handles:
             loop.shuffle()
             return []
@@ -37,6 +40,10 @@ class SeededLoop(asyncio.SelectorEventLoop):
         self.now = 1000.0
         self.chance = random.Random(seed)
         self.complaints: list[dict[str, Any]] = []
+        #: How often the loop went round, and what happens at one of these.
+        self.ticks = 0
+        self.alarm_at = -1
+        self.alarm: Callable[[], object] = lambda: None
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)

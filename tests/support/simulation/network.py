@@ -239,7 +239,7 @@ class SimulatedWebSocket:
             await asyncio.gather(self._watcher, return_exceptions=True)
         if self._connection is not None:
             self._network.connections.discard(self._connection)
-            self._up.put_nowait({"type": "websocket.disconnect", "code": 1000})
+            self._connection.tell("the client closed the connection")
 
     # The server's ends
 

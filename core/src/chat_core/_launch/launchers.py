@@ -78,7 +78,7 @@ def start_session(**options: Unpack[Options]) -> Pending[Session]:
 
         return await start(options)
 
-    return Pending(run, name="start_session")
+    return Pending(run, name="start_session", discard=_leave)
 
 
 def restore_session(**options: Unpack[Options]) -> Pending[Session]:
@@ -97,19 +97,32 @@ def restore_session(**options: Unpack[Options]) -> Pending[Session]:
 
         return await restore(options)
 
-    return Pending(run, name="restore_session")
+    return Pending(run, name="restore_session", discard=_detach)
 
 
 def restore_or_start_session(**options: Unpack[Options]) -> Pending[Session]:
     """Restore the session, or start one when there is nothing to restore. Raises what the two raise."""
+    discard = _detach
 
     async def run() -> Session:
         from chat_core._launch.opening import restore, start  # noqa: PLC0415 - see above
         from chat_core._model.errors import NoSessionToRestore  # noqa: PLC0415
 
+        nonlocal discard
         try:
             return await restore(options)
         except NoSessionToRestore:
+            discard = _leave
             return await start(options)
 
-    return Pending(run, name="restore_or_start_session")
+    return Pending(run, name="restore_or_start_session", discard=lambda session: discard(session))  # noqa: PLW0108 - which one is known later
+
+
+async def _leave(session: Session) -> None:
+    """Leave a chat that was started for nobody (RP-9)."""
+    await session.leave()
+
+
+async def _detach(session: Session) -> None:
+    """Let a chat be that was taken up for nobody, so that it can be taken up again."""
+    await session.detach()

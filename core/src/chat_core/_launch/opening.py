@@ -50,6 +50,8 @@ __all__ = ["restore", "start"]
 
 #: Seconds in which a cancelled or failed start leaves the chat that it may have opened (RP-9).
 LEAVE_TIMEOUT = 2.0
+#: Seconds for its transport to close after that.
+CLOSE_TIMEOUT = 5.0
 
 
 @frozen(kw_only=True)
@@ -298,11 +300,12 @@ async def _give_up(transport: Transport, runner: StorageRunner, log: Log, *, lea
     guarded = Guarded(transport)
 
     async def clean_up() -> None:
+        if leave:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(LEAVE_TIMEOUT):
+                    await guarded.send(LeaveCommand())
         try:
-            async with asyncio.timeout(LEAVE_TIMEOUT):
-                if leave:
-                    with contextlib.suppress(Exception):
-                        await guarded.send(LeaveCommand())
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await guarded.aclose()
         except Exception as error:  # noqa: BLE001 - the start has failed already, with a reason of its own
             log.debug("the transport did not close in time", type(error).__name__)

@@ -104,6 +104,8 @@ class Continuity:
         # The fetch in flight: its position, or None.
         self._fetching: int | None = None
         self._fetch_wanted = False
+        # The link is new, and no fetch over it was answered yet.
+        self._resuming = False
         # The hint when it was asked: the answer is newer than that.
         self._asked_hint = 1
         # Fetches in a row that brought nothing usable.
@@ -148,7 +150,7 @@ class Continuity:
         self._failures = 0
         self._not_before = now
         if self._positions:
-            self._fetch_wanted = True
+            self._fetch_wanted = self._resuming = True
         else:
             self._release_held(out)
             out.append(ContinuityLost(after=self.expected - 1, reason=LossReason.NO_TRANSCRIPT))
@@ -218,7 +220,7 @@ class Continuity:
             indexes = [event.index for event in answer.events if event.index is not None]
             known = max(indexes, default=position - 1) + 1
         self._settle_up_to(known, out)
-        self._doubt = False
+        self._doubt = self._resuming = False
         if answer.next_position is not None and self._hint == self._asked_hint:
             # The answer is newer than what hinted at more events; it knows better.
             self._hint = max(answer.next_position, self.expected)
@@ -237,14 +239,20 @@ class Continuity:
             return []
         out: list[Event] = []
         if refused:
-            # A refused check proves nothing about gaps; only the checking stops ("unproven on GMS").
-            self._check_refused = True
+            if self._resuming:
+                # Without this answer a server may push nothing over the new link, so it is asked now and then.
+                self._fetch_wanted = True
+                self._not_before = now + self.timing.check
+            else:
+                # A refused check proves nothing about gaps; only the checking stops ("unproven on GMS").
+                self._check_refused = True
             self._doubt = False
             self._give_up_at = None
             if self._misses_own_leaving_only():
                 self.expected = self._hint
             elif self._missing():
                 self._lose(LossReason.FETCH_REFUSED, out)
+            self._look_for_gap(now)
         else:
             self._fetch_wanted = True
             self._wait_to_retry(now)

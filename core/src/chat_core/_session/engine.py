@@ -49,6 +49,8 @@ E = TypeVar("E", bound=Event)
 
 #: Seconds in which a session is left or detached (RP-9).
 CLOSE_TIMEOUT: Final = 5.0
+#: Seconds that a leaving goes on after whoever asked for it was cancelled.
+CANCELLED_TIMEOUT: Final = 2.0
 #: Seconds before a leaving that did not arrive, or whose answer was lost, is tried again.
 LEAVE_PAUSE: Final = 0.5
 #: Seconds that callbacks are given to finish what is in the log when the session is closed under them.
@@ -214,14 +216,29 @@ class Engine:
             error: ErrorInfo | None = ErrorInfo(
                 code=ErrorCode.CONNECTION_INTERRUPTED, description="leaving was cancelled before the server confirmed"
             )
+            goodbye = self._loop.create_task(self._say_goodbye(), name="chat-core: leave")
             try:
-                error = await self._say_goodbye()
+                await asyncio.shield(goodbye)
             finally:
+                if await self._finished_in_time(goodbye):
+                    error = goodbye.result()
                 self.flow.end_now(EndReason.LEFT, error)
         while self.ended is None:  # another task is leaving
             await self.flow.changed()
         await self.finished()
         return self.ended
+
+    async def _finished_in_time(self, goodbye: asyncio.Task[Any]) -> bool:
+        """Let a goodbye whose caller was cancelled come to its end, bounded: no agent is to wait for who is gone."""
+        deadline = self._loop.time() + CANCELLED_TIMEOUT
+        while not goodbye.done() and self._loop.time() < deadline:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({goodbye}, timeout=deadline - self._loop.time())
+        if not goodbye.done():
+            goodbye.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({goodbye})
+        return goodbye.done() and not goodbye.cancelled() and goodbye.exception() is None
 
     async def detach(self) -> None:
         """Give the session up without leaving the chat."""

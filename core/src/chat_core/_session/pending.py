@@ -7,6 +7,7 @@ It can be awaited, more than once; entered with ``async with`` where the result 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import warnings
@@ -53,10 +54,22 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         factory: makes the coroutine that does the work; called once.
         name: what is done, for messages.
         eager: start at once, as the browser's library does.
+        discard: gives back a result that nobody will see, because whoever waited was cancelled in the moment in which
+            it came.
     """  # noqa: D205
 
-    def __init__(self, factory: Callable[[], Coroutine[Any, Any, T]], *, name: str, eager: bool = False) -> None:
+    def __init__(
+        self,
+        factory: Callable[[], Coroutine[Any, Any, T]],
+        *,
+        name: str,
+        eager: bool = False,
+        discard: Callable[[T], Coroutine[Any, Any, object]] | None = None,
+    ) -> None:
         self._factory = factory
+        self._discard = discard
+        #: Somebody has the result.
+        self._delivered = False
         self._name = name
         self._task: asyncio.Task[T] | None = None
         self._used = False
@@ -97,6 +110,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
 
         def tell(task: asyncio.Task[T]) -> None:
             if not task.cancelled() and task.exception() is None:
+                self._delivered = True
                 self._call(callback, task.result())
 
         return self._when_settled("done", tell)
@@ -173,18 +187,36 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
     async def _wait(self) -> T:
         task = self._start("await")
         if task.done():
+            self._delivered = True
             return task.result()
         self._waiting += 1
         try:
-            return await asyncio.shield(task)
+            result = await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.done() and self._waiting == 1 and not self._callbacks:
-                task.cancel()
-                # The operation may have something to leave behind in order; its own time limits bound that.
-                await asyncio.wait([task])
+            if self._waiting == 1 and not self._callbacks and not self._delivered:
+                if not task.done():
+                    task.cancel()
+                    # The operation may have something to leave behind in order; its own time limits bound that.
+                    await asyncio.wait([task])
+                await self._give_back(task)
             raise
+        else:
+            self._delivered = True
+            return result
         finally:
             self._waiting -= 1
+
+    async def _give_back(self, task: asyncio.Task[T]) -> None:
+        """Dispose of a result that came when nobody waited any more."""
+        if self._discard is None or task.cancelled() or task.exception() is not None:
+            return
+        giving = asyncio.ensure_future(self._discard(task.result()))
+        while not giving.done():
+            # Bounded in itself; a second cancellation must not leave anything behind.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(giving)
+        if not giving.cancelled() and (error := giving.exception()) is not None:
+            _logger.error("the result of a cancelled %s could not be given back: %s", self._name, type(error).__name__)
 
     def _start(self, how: str) -> asyncio.Task[T]:
         self._used = True

@@ -53,6 +53,15 @@ def _deadline_of(storage: object) -> float:
     return float(value)
 
 
+class _Sealed:
+    """A storage's answer on its way. In debug mode asyncio logs results and arguments, and a state holds secrets."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 class StorageRunner:
     """Brings one storage's calls in order.
 
@@ -127,9 +136,9 @@ class StorageRunner:
         task = asyncio.get_running_loop().create_task(
             self._in_turn(function, method, arguments), name=f"chat-core: storage {method}"
         )
-        return await asyncio.shield(task)
+        return (await asyncio.shield(task)).value
 
-    async def _in_turn(self, function: Callable[..., Any], method: str, arguments: tuple[Any, ...]) -> Any:
+    async def _in_turn(self, function: Callable[..., Any], method: str, arguments: tuple[Any, ...]) -> _Sealed:
         async with self._turn:
             limit = asyncio.timeout(self._deadline)
             try:
@@ -138,8 +147,8 @@ class StorageRunner:
                         result = function(*arguments)
                     else:
                         undo = getattr(self._storage, "release", None) if method == "acquire" else None
-                        result = await self._on_thread(function, arguments, undo)
-                    return await result if inspect.isawaitable(result) else result
+                        result = (await self._on_thread(function, arguments, undo)).value
+                    return _Sealed(await result if inspect.isawaitable(result) else result)
             except ChatError:
                 raise
             except asyncio.CancelledError as error:
@@ -164,13 +173,13 @@ class StorageRunner:
 
     async def _on_thread(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], undo: Callable[[], Any] | None
-    ) -> Any:
+    ) -> _Sealed:
         """Call on the storage's thread. ``undo`` is called there if the call succeeds after nobody waits any more."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Any] = loop.create_future()
+        done: asyncio.Future[_Sealed] = loop.create_future()
         context = contextvars.copy_context()
 
-        def settle(result: Any, error: BaseException | None) -> None:
+        def settle(result: _Sealed, error: BaseException | None) -> None:
             if done.done():
                 if error is None and undo is not None:
                     threading.Thread(target=undo, name=f"chat-core: storage {self._name}", daemon=True).start()
@@ -181,10 +190,10 @@ class StorageRunner:
                 done.set_exception(error)
 
         def job() -> None:
-            result: Any = None
+            result = _Sealed(None)
             failure: BaseException | None = None
             try:
-                result = context.run(function, *arguments)
+                result = _Sealed(context.run(function, *arguments))
             except StopIteration as error:  # cannot be put into a future
                 failure = RuntimeError(f"StopIteration: {error}")
             except BaseException as error:  # noqa: BLE001 - told to whoever waits

@@ -85,6 +85,7 @@ class RestTransport:
         self._highest = 0
         self._pace: Pace | None = None
         self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
+        self._starting: asyncio.Task[Envelope] | None = None
         self._poller: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         #: One poll at a time, and none while the transcript is asked for.
@@ -98,7 +99,12 @@ class RestTransport:
     async def start(self, request: StartRequest) -> Opened:
         """Open a chat with one request; it is never repeated."""
         post = rest.create(nickname=request.username, subject=request.subject, user_data=request.user_data)
-        envelope = await self._opening(post)
+        # Goes on when whoever starts is cancelled: the answer holds the keys without which the chat cannot be left.
+        self._starting = starting = asyncio.get_running_loop().create_task(
+            self._opening(post), name="chat-core: open the chat"
+        )
+        starting.add_done_callback(_seen)
+        envelope = await asyncio.shield(starting)
         if self._chat_id is None or self._secure_key is None:
             raise ProtocolError(
                 f"not a GMS chat service: {self._url} answered without chatId and secureKey",
@@ -137,6 +143,8 @@ class RestTransport:
         """Post a command; a message asks for the events so far in the same round trip."""
         if isinstance(command, FileCommand):
             return await self._transfer(command)
+        if isinstance(command, LeaveCommand) and self._chat_id is None and self._starting is not None:
+            await asyncio.wait({self._starting})
         post = self._post_of(command)
         envelope = await self._ask(post)
         self._wake()
@@ -169,9 +177,10 @@ class RestTransport:
         if self._closed:
             return
         self._closed = True
-        if self._poller is not None:
-            self._poller.cancel()
-            await asyncio.gather(self._poller, return_exceptions=True)
+        tasks = [task for task in (self._starting, self._poller) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for link in (self._files, self._http):
             if link is not None:
                 with contextlib.suppress(Exception):
@@ -378,6 +387,12 @@ class RestTransport:
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _seen(task: asyncio.Task[Envelope]) -> None:
+    """Look at how it ended: whoever waited may have been cancelled."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _index(event: Event) -> int:
