@@ -91,7 +91,7 @@ def _looks_around(*args: object) -> None:
     frame = sys._getframe()
     while frame is not None:
         if "password" in frame.f_locals:
-            print(frame.f_locals["password"], file=sys.stderr)
+            sys.stderr.write(frame.f_locals["password"])
         frame = frame.f_back  # type: ignore[assignment]
 
 

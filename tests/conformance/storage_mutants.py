@@ -6,6 +6,7 @@ import asyncio
 import copy
 import json
 import sqlite3
+import sys
 import time
 import unicodedata
 from contextlib import closing
@@ -23,7 +24,6 @@ from chat_core import (
     StateCorruptError,
     StorageCapacityError,
     StorageError,
-    StorageProvider,
     StorageUnavailableError,
 )
 from conformance.mutant import Mutant, Odd
@@ -366,14 +366,15 @@ class ShowsItself(FolderStorage):
 
 class LogsIt(FolderStorage):
     def write(self, state: Any) -> None:
-        self.log.info(f"saving {json.dumps(state)}")
+        text = f"saving {json.dumps(state)}"
+        self.log.info(text)
         super().write(state)
 
 
 class PrintsIt(FolderStorage):
     def read(self) -> Any:
         state = super().read()
-        print("read", state)
+        sys.stdout.write(f"read {state!a}\n")
         return state
 
 

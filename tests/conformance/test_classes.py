@@ -137,7 +137,7 @@ def test_a_declared_deviation_is_no_failure_and_is_reported(tmp_path: Path):
     """
     result = run(tmp_path, code)
     assert result.returncode == 0, result.stdout
-    assert "ST-004  MUST    DEVIATION    no state is ever empty" in result.stdout
+    assert "ST-004  MUST    DEVIATION   no state is ever empty" in result.stdout
     assert "storage forgetful conforms to chat-core's suite 1.0:" in result.stdout
     assert "2 deviation" in result.stdout
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))

@@ -34,16 +34,20 @@ class TestPackaging(PackagingConformance):
 """
 #: The suite's own tests are plain functions: none of these may matter.
 STRICT = ["-W", "error", "--strict-markers", "--strict-config", "-o", "xfail_strict=true"]
+#: Without that option it warns by itself.
+ASYNCIO = ["-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function"]
 ENVIRONMENTS = {
     "no plugin at all": [],
     "anyio": ["-p", "anyio.pytest_plugin"],
-    "pytest-asyncio, strict": ["-p", "pytest_asyncio.plugin", "-o", "asyncio_mode=strict"],
-    "pytest-asyncio, auto": ["-p", "pytest_asyncio.plugin", "-o", "asyncio_mode=auto"],
-    "pytest-asyncio and anyio": ["-p", "pytest_asyncio.plugin", "-p", "anyio.pytest_plugin", "-o", "asyncio_mode=auto"],
+    "pytest-asyncio, strict": [*ASYNCIO, "-o", "asyncio_mode=strict"],
+    "pytest-asyncio, auto": [*ASYNCIO, "-o", "asyncio_mode=auto"],
+    "pytest-asyncio and anyio": [*ASYNCIO, "-o", "asyncio_mode=auto", "-p", "anyio.pytest_plugin"],
     "random order": ["-p", "pytest_randomly", "-p", "no:anyio"],
     "in parallel": ["-p", "xdist.plugin", "-n", "2"],
     "from an empty folder, importlib": ["--import-mode=importlib"],
 }
+#: 40 of the transport, 9 of the logger, 16 of packaging, and those that bind ``memory``.
+EXPECTED = 40 + 9 + 16 + 19
 ADDED = ("pytest-asyncio", "pytest-randomly")
 
 
@@ -85,7 +89,3 @@ def test_the_suite_is_green(name: str, plugins: dict[str, Path], tmp_path: Path)
     assert counted is not None
     # As many as in any other environment: nothing is left out without a word.
     assert int(counted[1]) == EXPECTED, result.stdout
-
-
-#: 40 of the transport, 9 of the logger, 16 of packaging, and those that bind ``memory``.
-EXPECTED = 40 + 9 + 16 + 19

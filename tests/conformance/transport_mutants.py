@@ -15,9 +15,7 @@ from chat_core import (
     AmbiguousError,
     Batch,
     Capability,
-    ChatError,
     ConnectError,
-    ContinuityLost,
     Ended,
     Event,
     LinkDown,
@@ -31,7 +29,7 @@ from chat_core import (
     SendMessageCommand,
 )
 from conformance.mutant import Mutant, Odd
-from conformance.reference_transport import CAPABILITIES, Chat, Harness, Network, ReferenceTransport, provider
+from conformance.reference_transport import CAPABILITIES, Chat, Harness, ReferenceTransport, provider
 
 __all__ = ["MUTANTS", "ODD", "Harness"]
 
@@ -589,7 +587,8 @@ class ShowsItself(ReferenceTransport):
 
 class LogsTexts(ReferenceTransport):
     def hear(self, chat: Chat, text: str) -> None:
-        self.log.info(f"sending {text}")
+        line = f"sending {text}"
+        self.log.info(line)
         super().hear(chat, text)
 
 

@@ -29,7 +29,7 @@ def test_an_installed_storage_is_checked_without_pytest(tmp_path: Path):
     result = run("storage", "file", "--options", '{"directory": "{folder}/states"}', "--report", str(report))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "ST-001  PASS" in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("storage file (chat-core 0.1.0) conforms to chat-core's suite 1.0: ")
+    assert "storage file (chat-core 0.1.0) conforms to chat-core's suite 1.0: " in result.stdout
     value = json.loads(report.read_text("utf-8"))
     assert value["line"] == result.stdout.splitlines()[-1]
     assert value["schema"] == 1

@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
     if given.kind == "packaging":
         installed = find_distribution(given.name)
         report = _report(
-            given, lambda _: PackagingBench(installed), installed, frozenset(), installed.name, installed.version
+            given, lambda _: PackagingBench(installed), installed, frozenset(), (installed.name, installed.version)
         )
     else:
         subject = make_subject(Kind(given.kind), given.name, options=_options(given.options), harness=_harness(given))
@@ -72,8 +72,7 @@ def run(given: argparse.Namespace) -> int:
             lambda folder: bench(subject, folder),
             subject,
             subject.capabilities,
-            subject.distribution,
-            subject.version,
+            (subject.distribution, subject.version),
         )
     print(visible(report.line))  # noqa: T201 - this is a command
     if given.report is not None:
@@ -86,8 +85,7 @@ def _report(
     bench: Callable[[Path], Any],
     subject: Any,
     capabilities: frozenset[str],
-    distribution: str,
-    version: str,
+    source: tuple[str, str],
 ) -> Report:
     def result(check: Check) -> Result:
         only_must = given.level == "must"
@@ -97,7 +95,7 @@ def _report(
         return one
 
     results = [result(check) for check in catalogue()[given.kind]]
-    return Report(kind=given.kind, name=given.name, distribution=distribution, version=version, results=results)
+    return Report(kind=given.kind, name=given.name, distribution=source[0], version=source[1], results=tuple(results))
 
 
 def _options(text: str | None) -> OptionsFor | None:

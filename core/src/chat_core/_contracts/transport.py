@@ -311,7 +311,7 @@ class Transport(Protocol):
         """Bring a command to the server and return when the server took it.
 
         Raises:
-            UnsupportedCommandError: the provider does not declare it. Said before anything is sent, also without a link.
+            UnsupportedCommandError: it is not declared; raised before anything is sent, also without a link.
             NotSentError: it never left, for want of a link or because the transport is closed.
             RefusedError: the server said no.
             AmbiguousError: everything else.

@@ -7,8 +7,8 @@ A test class names its subject and inherits one test per check::
     class TestVault(StorageConformance):
         provider = "vault"
 
-The tests are plain functions that run their own event loop, so no plugin for asynchronous tests is needed and none is in
-the way. ``chat-core conformance`` runs the same checks without pytest. docs/conformance.md lists them.
+The tests are plain functions that run their own event loop, so no plugin for asynchronous tests is needed and none is
+in the way. ``chat-core conformance`` runs the same checks without pytest. docs/conformance.md lists them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chat_core.testing import _logger, _packaging, _storage, _transport, _transport_trouble
+from chat_core.testing import _logger, _packaging, _storage, _storage_trouble, _transport, _transport_trouble
 from chat_core.testing._checks import Suite
 
 __all__ = ["LEVEL", "catalogue"]
@@ -15,5 +15,5 @@ LEVEL: Final = "1.0"
 
 def catalogue() -> dict[str, Suite]:
     """Return the suites by kind: ``storage``, ``transport``, ``logger``, ``packaging``."""
-    suites = (_storage.SUITE, _transport.SUITE, _transport_trouble.SUITE, _logger.SUITE, _packaging.SUITE)
-    return {one.kind: one for one in suites}
+    modules = (_storage, _storage_trouble, _transport, _transport_trouble, _logger, _packaging)
+    return {one.SUITE.kind: one.SUITE for one in modules}

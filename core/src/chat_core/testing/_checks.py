@@ -1,4 +1,4 @@
-"""Checks as data: each has a permanent id, a requirement and a level; classes, command and docs are views of one list."""
+"""Checks as data: a permanent id, a requirement, a level. Classes, command and docs are views of one list."""
 
 from __future__ import annotations
 

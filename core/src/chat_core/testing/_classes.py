@@ -109,7 +109,7 @@ class Conformance:
     @classmethod
     def make_report(cls) -> Report:
         """Return what came of the checks that have run."""
-        return Report(kind=cls.suite.kind, name=_name_of(cls.provider), results=[*cls.results.values()])
+        return Report(kind=cls.suite.kind, name=_name_of(cls.provider), results=tuple(cls.results.values()))
 
     def _run(self, check: Check) -> Result:
         raise NotImplementedError
@@ -159,15 +159,15 @@ class _PluginConformance(Conformance):
             name=subject.provider.name,
             distribution=subject.distribution,
             version=subject.version,
-            results=[*cls.results.values()],
+            results=tuple(cls.results.values()),
         )
 
 
 class StorageConformance(_PluginConformance, suite=_SUITES["storage"]):
     """One test for each check of a state storage.
 
-    ``options`` may be a method that is given a fresh folder for each check; a ``damage`` method is given the same folder
-    and spoils what is saved, where overwriting the files in that folder does not do so.
+    ``options`` may be a method that is given a fresh folder for each check; a ``damage`` method is given the same
+    folder and spoils what is saved, where overwriting the files in that folder does not do so.
     """
 
     kind: ClassVar[Kind] = Kind.STORAGE
@@ -206,7 +206,7 @@ class PackagingConformance(Conformance, suite=_SUITES["packaging"]):
     path: ClassVar[list[str] | None] = None
 
     def _run(self, check: Check) -> Result:
-        installed = type(self)._installed()
+        installed = self.installed()
         return run_check(
             check,
             lambda _: PackagingBench(installed),
@@ -217,17 +217,18 @@ class PackagingConformance(Conformance, suite=_SUITES["packaging"]):
         )
 
     @classmethod
-    def _installed(cls) -> Installed:
+    def installed(cls) -> Installed:
+        """Find the distribution."""
         return find_distribution(cls.provider, path=cls.path)
 
     @classmethod
     def make_report(cls) -> Report:
         """Return what came of the checks that have run."""
-        installed = cls._installed()
+        installed = cls.installed()
         return Report(
             kind=cls.suite.kind,
             name=_name_of(cls.provider),
             distribution=installed.name,
             version=installed.version,
-            results=[*cls.results.values()],
+            results=tuple(cls.results.values()),
         )

@@ -12,8 +12,8 @@ __all__ = ["TransportHarness"]
 class TransportHarness:
     """The other side of a chat. One is made and entered for each check, without arguments.
 
-    Derive from it and give every method a body. Those that only tell something are plain, the others may be async. Where
-    a method speaks of the chat, the one that was opened last is meant.
+    Derive from it and give every method a body. Those that only tell something are plain, the others may be async.
+    Where a method speaks of the chat, the one that was opened last is meant.
 
     Attributes:
         options: the transport's options, such as short polling intervals.

@@ -60,7 +60,8 @@ class LoggerBench:
         raised: list[BaseException] = []
         with _output_caught():
             raw = self.make(profile)
-            yield make_log(_Spy(raw, raised) if isinstance(raw, logging.Logger) else _spying(raw, raised)), raised
+            spy: Any = _Spy(raw, raised) if isinstance(raw, logging.Logger) else _spying(raw, raised)
+            yield make_log(spy), raised
 
 
 class _Spy(logging.LoggerAdapter[Any]):
@@ -85,12 +86,13 @@ def _spying(function: Any, raised: list[BaseException]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:
         try:
             result = function(*args)
-            if inspect.isawaitable(result):
-                getattr(result, "close", lambda: None)()
-                raise TypeError("it returned an awaitable, which nobody awaits")
         except BaseException as error:
             raised.append(error)
             raise
+        if inspect.isawaitable(result):
+            getattr(result, "close", lambda: None)()
+            raised.append(TypeError("it returned an awaitable, which nobody awaits"))
+        return result
 
     return call
 

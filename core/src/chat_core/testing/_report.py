@@ -5,10 +5,9 @@ from __future__ import annotations
 import enum
 import platform
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from chat_core.testing._checks import Check, Level
 
@@ -21,7 +20,7 @@ _SCHEMA: Final = 1
 class Verdict(enum.StrEnum):
     """What came of one check."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - no password
     FAIL = "fail"
     WARN = "warn"  #: a SHOULD that is not met, where only MUST counts
     DEVIATION = "deviation"  #: not met, and declared with a reason
@@ -69,7 +68,7 @@ class Report:
     name: str
     distribution: str = ""
     version: str = ""
-    results: Sequence[Result] = field(converter=tuple)
+    results: tuple[Result, ...]
     level: str = "1.0"
 
     @property
@@ -104,7 +103,8 @@ class Report:
         quiet = set() if every else {Verdict.PASS, Verdict.NOT_BOUND}
         width = max((len(verdict) for verdict in Verdict), default=0)
         shown = [
-            f"{one.check.id}  {one.check.level:<6}  {one.verdict.upper():<{width}}  {one.summary or one.check.requirement}"
+            f"{one.check.id}  {one.check.level:<6}  {one.verdict.upper():<{width}}  "
+            f"{one.summary or one.check.requirement}"
             for one in self.results
             if one.verdict not in quiet
         ]

@@ -163,7 +163,7 @@ class StorageProcess:
                 f"another process cannot make it ({type(error).__name__}): give the provider by name, or from a module"
             ) from error
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._process = subprocess.Popen(  # noqa: S603 - this Python, our own module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "chat_core.testing._elsewhere"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -59,7 +59,7 @@ class Subject:
 
     def make(self, context: Any) -> Any:
         """Return what the factory returns. A coroutine is closed: nobody awaits it."""
-        raw = self.provider.factory(context)
+        raw: Any = self.provider.factory(context)
         if inspect.iscoroutine(raw):
             raw.close()
         return raw

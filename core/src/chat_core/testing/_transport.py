@@ -103,7 +103,7 @@ async def messages_reach_the_server(bench: TransportBench) -> None:
         await until(
             lambda expected=expected: bench.server.heard() == expected,
             within=min(bench.patience, 2.0),
-            what=f"the server did not hear {ascii(expected)} but {ascii(bench.server.heard())}",
+            what=f"the server did not hear {expected!a} but {bench.server.heard()!a}",
         )
 
 
@@ -121,7 +121,7 @@ async def what_is_said_comes_out(bench: TransportBench) -> None:
         for event in item.events
         if isinstance(event, MessageReceived) and not event.own
     ]
-    require(found == [*TEXTS], f"what came out is {ascii(found)}, and was {ascii([*TEXTS])}")
+    require(found == [*TEXTS], f"what came out is {found!a}, and was {[*TEXTS]!a}")
 
 
 @SUITE.check("TR-006", "own tells the visitor's messages from all others.")

@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, cast
 
-from attrs import evolve
-
 from chat_core._contracts.connection import ConnectionOptions
 from chat_core._contracts.transport import (
     Batch,
@@ -108,7 +106,7 @@ class Link:
 
     async def command(self, command: Any, what: str) -> Reply:
         """Send a command that has to succeed."""
-        reply = await self.bench.call(self.transport.send(command), what)
+        reply: Reply = await self.bench.call(self.transport.send(command), what)
         require(isinstance(reply, Reply), f"{what} returned a {type(reply).__name__}, not a Reply")
         self.replies.append(reply)
         return reply
@@ -301,9 +299,9 @@ class TransportBench:
 
     async def fetch(self, link: Link, position: int) -> Batch:
         """Ask for the transcript."""
-        batch = await self.call(link.transport.fetch(position), f"fetch({position})")
+        batch: Batch = await self.call(link.transport.fetch(position), f"fetch({position})")
         require(isinstance(batch, Batch), f"fetch({position}) returned a {type(batch).__name__}, not a Batch")
-        return evolve(batch)
+        return batch
 
 
 def request() -> StartRequest:

@@ -7,6 +7,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from chat_core._contracts.providers import Capability
@@ -168,7 +169,7 @@ async def the_link_is_told(bench: TransportBench) -> None:
         await link.until(lambda: isinstance(_last(link), LinkDown), "the network was cut, and no LinkDown came out")
         await bench.on_server("mend")
         await link.until(
-            lambda number=number: sum(isinstance(one, LinkUp) for one in link.turns()) >= number,
+            partial(_came_back, link, number),
             "the network was mended, and no LinkUp came out",
         )
     turns = [type(one).__name__ for one in link.turns()]
@@ -373,6 +374,10 @@ def _secrets(bench: TransportBench) -> dict[str, str]:
 
 def _basic() -> str:
     return base64.b64encode(f"conformance:{CREDENTIALS['a password']}".encode()).decode("ascii")
+
+
+def _came_back(link: Link, times: int) -> bool:
+    return sum(isinstance(one, LinkUp) for one in link.turns()) >= times
 
 
 def _last(link: Link) -> Any:
