@@ -207,7 +207,7 @@ def _load(name: str) -> dict[str, Any]:
             for record in records
             for provider in record.providers
         ],
-        "hooks": [text for one in found for text in _hook_arguments(one.entry_point)],
+        "hooks": [text for one in found if one.entry_point for text in _hook_arguments(one.entry_point)],
     }
 
 
