@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chat_core import ErrorCode
+import command_line
+import reference
+
+import chat_core
+from chat_core import ChatError, ErrorCode
+from chat_core.testing import LEVEL, catalogue
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent / "tests"))  # the mutants are a part of the tests
+
+from conformance import logger_mutants, packaging_mutants, storage_mutants, transport_mutants  # noqa: E402
 
 MEANINGS = {
     ErrorCode.NONE: "nobody gave a code",
@@ -39,7 +47,24 @@ Made from `chat_core.ErrorCode` by `docs/generate.py`. Codes that a server gives
 | code | name | meaning |
 | --- | --- | --- |
 {rows}
+
+## Exceptions
+
+Every error of chat-core is a `ChatError` with `code`, `origin`, `description`, `retryable` and `advice`. Most are also the standard class in brackets, so that a
+program may catch that.
+
+{_exceptions()}
 """
+
+
+def _exceptions(kind: type[ChatError] = ChatError, depth: int = 0) -> str:
+    """Return the tree of errors as nested lists."""
+    standard = [base.__name__ for base in kind.__bases__ if not issubclass(base, ChatError) and base is not Exception]
+    words = (kind.__doc__ or "").strip().splitlines()[0].replace("``", "`")
+    also = f" ({', '.join(standard)})" if standard else ""
+    line = f"{'  ' * depth}* `{kind.__name__}`{also}: {words}\n"
+    children = [child for child in kind.__subclasses__() if child.__name__ in chat_core.__all__]
+    return line + "".join(_exceptions(child, depth + 1) for child in sorted(children, key=lambda one: one.__name__))
 
 
 def measured() -> str:
@@ -87,7 +112,71 @@ def _flat(counts: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{above}{name}".replace("_", " "), value
 
 
-PAGES = {"error-codes.md": error_codes, "measured.md": measured}
+MUTANTS = {
+    "storage": storage_mutants,
+    "transport": transport_mutants,
+    "logger": logger_mutants,
+    "packaging": packaging_mutants,
+}
+
+
+def conformance() -> str:
+    """Return the page of the conformance suites: how to run them, every check, and the mutants that prove them."""
+    sections, count = [], 0
+    for kind, suite in catalogue().items():
+        rows = "\n".join(
+            f"| {one.id} | {one.level} | {one.capability or ''} | {_cell(one.requirement)} | {one.since} |"
+            for one in suite
+        )
+        sections.append(f"""### {kind.capitalize()}
+
+| id | level | capability | requirement | since |
+| --- | --- | --- | --- | --- |
+{rows}
+""")
+    caught = []
+    for kind, module in MUTANTS.items():
+        count += len(module.MUTANTS)
+        rows = "\n".join(f"| {_cell(one.name)} | {_ids(one.fails, len(catalogue()[kind]))} |" for one in module.MUTANTS)
+        odd = "; ".join(one.name for one in module.ODD)
+        caught.append(f"""### {kind.capitalize()}
+
+| what is wrong | what sees it |
+| --- | --- |
+{rows}
+
+Odd, and right: {odd}.
+""")
+    text = (DOCS / "conformance.in.md").read_text("utf-8")
+    for name, value in {
+        "LEVEL": LEVEL,
+        "CHECKS": "\n".join(sections).rstrip(),
+        "COUNT": str(sum(map(len, catalogue().values()))),
+        "MUTANTS": str(count),
+        "CAUGHT": "\n".join(caught).rstrip(),
+    }.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _ids(fails: dict[str, str], known: int) -> str:
+    return ", ".join(fails) if len(fails) < known // 2 else f"{len(fails)} checks, {next(iter(fails))} first"
+
+
+PAGES = {
+    "command-line.md": command_line.command_line_page,
+    "conformance.md": conformance,
+    "error-codes.md": error_codes,
+    "measured.md": measured,
+    "session.md": reference.session_page,
+    "plugins/logger.md": reference.logger_page,
+    "plugins/storage.md": reference.storage_page,
+    "plugins/transport.md": reference.transport_page,
+}
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("**/README.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("**/README.md")])
 PAGES = sorted({page for page in PAGES if not {".venv", "build", "node_modules"} & set(page.parts)})
 
 

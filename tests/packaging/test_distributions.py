@@ -35,7 +35,7 @@ def test_each_wheel_holds_its_package_its_types_and_its_licence(folder: str, tmp
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert any(name.endswith("/py.typed") for name in names)
-    assert not any("test" in name for name in names)
+    assert not any(name.startswith("test") or "/test_" in name for name in names)
     assert "-0.1.0-" in wheel.name
 
 

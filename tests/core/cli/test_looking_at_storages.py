@@ -109,6 +109,23 @@ PLUGIN = """
 """
 
 
+OPTIONS = """
+    from attrs import frozen
+    from chat_core import ProbeStep, StorageProvider, hookimpl
+
+    @frozen(kw_only=True)
+    class Options:
+        path: str
+
+    def probe(context):
+        return [ProbeStep(name="place", ok=True, detail=context.options.path)]
+
+    @hookimpl
+    def chat_storages():
+        return [StorageProvider(name="vault", summary="", factory=print, options=Options, probe=probe)]
+"""
+
+
 def test_only_the_chosen_storages_trouble_is_a_problem(tmp_path: Path):
     """Both are shown, with control characters visible; the exit status follows the chosen one."""
     install(tmp_path, "chat-vault", PLUGIN)
@@ -127,6 +144,17 @@ def test_only_the_chosen_storages_trouble_is_a_problem(tmp_path: Path):
         "chosen": True,
         "steps": [{"name": "place", "ok": False, "detail": "not there \x1b[31m", "seconds": None}],
     }
+
+
+def test_the_chosen_storage_is_looked_at_with_the_options_given(tmp_path: Path):
+    """JSON where a value is that, else text; the file storage's directory shows."""
+    install(tmp_path, "chat-vault", OPTIONS)
+    chosen = doctor("--storage", "vault", "--storage-option", "path=here", PYTHONPATH=str(tmp_path))
+    assert "  place: ok here\n" in chosen.stdout, chosen.stderr
+    missing = doctor("--storage", "vault", PYTHONPATH=str(tmp_path))
+    assert "storage_options: path is missing for storage 'vault'" in missing.stdout
+    wrong = doctor("--storage-option", "path", PYTHONPATH=str(tmp_path))
+    assert (wrong.returncode, wrong.stderr) == (1, "chat-core: --storage-option 'path' is not of the form K=V\n")
 
 
 def test_an_unknown_storage_is_a_problem_and_the_others_are_still_shown(tmp_path: Path):

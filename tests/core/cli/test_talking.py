@@ -20,7 +20,12 @@ def test_talk_kill_restore_leave(tmp_path: Path, carrier: list[str]):
     async def main() -> tuple[list[str], Any]:
         async with Sandbox() as sandbox:
             data = ["--name", "Ada", "--subject", "Invoice", "--data", "Level=gold"]
-            talk = await Command.begin(tmp_path, "talk", sandbox.cometd_url, *data, *carrier)
+            # Options of plugins: JSON where it is that, else text.
+            talk = await Command.begin(
+                *(tmp_path, "talk", sandbox.cometd_url, *data, *carrier, "--transport-option", "max_network_delay=9.5"),
+                *("--transport-option", "service=customer-support"),
+                *("--storage", "file", "--storage-option", f"directory={tmp_path / 'chat-core'}"),
+            )
             agent = await sandbox.next_chat(timeout=15)
             await agent.join("Grace")
             await agent.say("Hi \x1b[31mred")

@@ -104,6 +104,7 @@ def test_an_error_says_whose_its_code_is_and_what_to_do():
     """Codes of others carry their origin; the advice stands in brackets."""
     error = ChatError("no luck", code=240, origin=Origin.GMS, advice="try later")
     assert str(error) == "no luck [gms 240] (try later)"
+    assert str(ChatError("no luck", code=4011, origin="x-mine")) == "no luck [x-mine 4011]"
     assert str(ConnectError("no server")) == "no server"
     assert isinstance(ConnectError("x"), ConnectionError)
     assert ConnectError("x").code == 100

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -131,6 +133,51 @@ BROKEN = {
         "did not return a list",
         "return a list",
     ),
+    "damaged exception": (
+        """
+        class Bad(Exception):
+            def __str__(self):
+                raise ValueError
+
+        raise Bad
+        """,
+        Status.FAILED,
+        PluginLoadError,
+        "importing it raised Bad, which cannot be shown",
+        "report it",
+    ),
+    "damaged answer": (
+        """
+        from chat_core import hookimpl
+
+        class Bad:
+            def __repr__(self):
+                raise ValueError
+
+        @hookimpl
+        def chat_storages():
+            return [Bad()]
+        """,
+        Status.INVALID,
+        InvalidPluginError,
+        "returned a Bad that cannot be shown, which is no StorageProvider",
+        "return a list of chat_core.StorageProvider",
+    ),
+    "exit while it is looked at": (
+        """
+        from chat_core import hookimpl
+
+        class Bad:
+            def __getattribute__(self, name):
+                raise SystemExit(4)
+
+        bad = Bad()
+        """,
+        Status.INVALID,
+        InvalidPluginError,
+        "SystemExit: 4",
+        "signatures",
+    ),
     "arguments": (
         """
         from chat_core import hookimpl
@@ -147,6 +194,15 @@ BROKEN = {
 }
 
 
+#: Two plugins that claim one name, a good one, and one for each way of being broken.
+MANY = {
+    **{f"chat-broken-{way.lower().replace(' ', '-')}": code for way, (code, *_) in BROKEN.items()},
+    "chat-good": GOOD,
+    "chat-rival-1": GOOD.replace('"good"', '"rival"'),
+    "chat-rival-2": GOOD.replace('"good"', '"rival"'),
+}
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -154,7 +210,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     yield tmp_path
     forget()
     for name in list(sys.modules):
-        if name in {"chat_broken", "chat_good", "chat_other"}:
+        if name.startswith(("chat_broken", "chat_good", "chat_other", "chat_rival")):
             del sys.modules[name]
 
 
@@ -199,7 +255,7 @@ def test_the_deny_list_resolves_a_conflict(place: Path):
     """A plugin that is switched off claims no name."""
     install(place, "chat-good", GOOD)
     install(place, "chat-other", GOOD)
-    environ = {"CHAT_CORE_DISABLE_PLUGINS": "chat-other"}
+    environ = {"CHAT_CORE_DISABLE_PLUGINS": "Chat_Other"}  # as packages may be written
     assert record_of("chat-other", environ).status is Status.BLOCKED
     assert isinstance(record_of("chat-other", environ).problem(), PluginBlockedError)
     assert select(Kind.STORAGE, "good", registry=lambda: registry(environ), environ=environ).name == "good"
@@ -333,3 +389,80 @@ def test_an_entry_module_imports_nothing_heavy():
     code = "import sys, chat_transport_cometd; assert not {'httpx', 'websockets', 'chat_gms'} & set(sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_damaged_list_of_entry_points_is_that_plugins_trouble_alone(place: Path):
+    """It is named where it concerns chat-core, and passed over where it does not; the others work."""
+    install(place, "chat-good", GOOD)
+    install(place, "chat-broken", "")
+    install(place, "unrelated", "")
+    (place / "chat_broken-1.2.dist-info" / "entry_points.txt").write_text("[chat_core]\nno equals sign\n", "utf-8")
+    (place / "unrelated-1.2.dist-info" / "entry_points.txt").write_text("[console_scripts]\nnone either\n", "utf-8")
+    broken = record_of("chat-broken")
+    assert broken.status is Status.FAILED
+    assert "its list of entry points cannot be read" in broken.reason
+    assert "pip install --force-reinstall chat-broken" in broken.remedy
+    assert all(one.source.distribution != "unrelated" for one in discover())
+    assert select(Kind.STORAGE, "good", registry=lambda: registry({}), environ={}).name == "good"
+
+
+def in_some_orders(names: list[str], count: int = 12) -> list[list[str]]:
+    """Return a few orders: as it is, backwards, and shuffled ones from a fixed seed."""
+    random = Random(6)
+    return [names, names[::-1], *(random.sample(names, len(names)) for _ in range(count - 2))]
+
+
+def test_the_order_of_distributions_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Records, reasons and choices are the same for every order in which an installer may have left them."""
+    for name, code in MANY.items():
+        (tmp_path / name).mkdir()
+        install(tmp_path / name, name, code, entry_point=name)
+    path, seen = list(sys.path), set()
+    try:
+        for order in in_some_orders(list(MANY)):
+            forget()
+            for name in [name for name in sys.modules if name.startswith(("chat_broken", "chat_good", "chat_rival"))]:
+                del sys.modules[name]
+            monkeypatch.setattr(sys, "path", [*(str(tmp_path / name) for name in order), *path])
+            known = registry({})
+            with pytest.raises(PluginConflictError) as conflict:
+                select(Kind.STORAGE, "rival", registry=lambda known=known: known, environ={})
+            chosen = [
+                select(kind, None, registry=lambda known=known: known, environ={})
+                for kind in (Kind.STORAGE, Kind.LOGGER)
+            ]
+            good = select(Kind.STORAGE, "good", registry=lambda known=known: known, environ={})
+            # A traceback's addresses and a function's place in memory are no part of the result.
+            seen.add(
+                (
+                    *map(str, known.records),
+                    str(conflict.value),
+                    *(f"{one.name}: {one.reason}" for one in [*chosen, good]),
+                )
+            )
+    finally:
+        forget()
+    (result,) = seen
+    assert len(result) > len(MANY)
+
+
+@pytest.mark.parametrize("command", [["plugins"], ["plugins", "--no-load"], ["doctor"]], ids=" ".join)
+def test_no_broken_plugin_keeps_a_command_from_working(command: list[str], tmp_path: Path):
+    """All of them at once, in two orders: the same lines, each broken one named, no traceback."""
+    for name, code in MANY.items():
+        (tmp_path / name).mkdir()
+        install(tmp_path / name, name, code, entry_point=name)
+    shown = []
+    for order in in_some_orders(list(MANY), 2):
+        result = subprocess.run(
+            [sys.executable, "-m", "chat_core", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(str(tmp_path / name) for name in order)},
+        )
+        assert result.returncode == (0 if "--no-load" in command else 1), result.stderr
+        assert result.stderr == ""
+        assert all(name in result.stdout for name in MANY)
+        shown.append(re.sub(r"\([0-9.]+ ms\)", "", result.stdout))
+    assert shown[0] == shown[1]

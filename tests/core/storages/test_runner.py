@@ -218,6 +218,29 @@ def test_what_lacks_a_method_is_refused():
         check_storage(object())
 
 
+def test_a_storage_without_owner_may_have_something_to_close():
+    """``release`` is called at the end, also where there is no ``acquire``."""
+    calls: list[str] = []
+
+    class Open:
+        def read(self) -> Any:
+            calls.append("read")
+
+        def write(self, state: Any) -> None: ...
+
+        async def release(self) -> None:
+            calls.append("release")
+
+    async def main() -> None:
+        one = runner(Open())
+        await one.acquire()
+        await one.read()
+        await one.release()
+
+    asyncio.run(main())
+    assert calls == ["read", "release"]
+
+
 def test_rp14_an_ownership_that_comes_too_late_is_given_back():
     """Acquiring after the deadline must not leave the profile taken by nobody."""
     go, released = threading.Event(), threading.Event()

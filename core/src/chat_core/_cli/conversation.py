@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chat_core._cli.lines import After, Lines
+from chat_core._cli.plugin_options import add_option_arguments, read_options
 from chat_core._cli.terminal import visible
 from chat_core._launch.launchers import Options
 from chat_core._model.errors import OptionError
@@ -32,6 +33,8 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep", type=float, default=OFFLINE, metavar="SECONDS", help="how long the chat can be restored"
     )
     parser.add_argument("--transport", metavar="NAME", help="the transport (default: cometd)")
+    parser.add_argument("--storage", metavar="NAME", help="where the state is kept (default: file)")
+    add_option_arguments(parser)
     parser.add_argument("--no-websockets", action="store_true", help="use long polling only")
     parser.add_argument("--insecure", action="store_true", help="permit http to hosts other than loopback")
     parser.add_argument("--verbose", action="store_true", help="log to standard error")
@@ -39,7 +42,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def options_from(given: argparse.Namespace) -> Options:
     """Return the launcher's options for what both commands take."""
-    transport_options: dict[str, Any] = {}
+    transport_options = read_options(given.transport_option, "transport")
     if given.insecure:
         transport_options["allow_insecure"] = True
     if getattr(given, "service", None):
@@ -49,6 +52,8 @@ def options_from(given: argparse.Namespace) -> Options:
         "max_offline_duration": given.keep,
         "transport": given.transport,
         "transport_options": transport_options or None,
+        "state_storage": given.storage,
+        "storage_options": read_options(given.storage_option, "storage") or None,
         "disable_websockets": given.no_websockets,
         "on_exit": "detach",
     }

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
+from chat_core._cli.plugin_options import add_option_arguments, read_options
 from chat_core._cli.storages import look_at_storages
 from chat_core._contracts.logger import Log
 from chat_core._contracts.providers import Kind, ProbeStep, TransportProvider
@@ -47,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--transport", metavar="NAME", help="the transport to look at (default: as resolved)")
     parser.add_argument("--storage", metavar="NAME", help="the storage that has to work (default: as resolved)")
+    add_option_arguments(parser)
     parser.add_argument("--insecure", action="store_true", help="permit http to hosts other than loopback")
 
 
@@ -126,9 +128,11 @@ def _storages(given: argparse.Namespace, problems: list[str]) -> dict[str, Any]:
     """Return what the storages say of themselves; only what is wrong with the chosen one is a problem."""
     chosen = ""
     found: dict[str, list[ProbeStep]] = {}
+    options = read_options(given.storage_option, "storage")
     with contextlib.suppress(ChatError):  # it is said where the plugins are
-        found = look_at_storages(registry())
         chosen = select(Kind.STORAGE, given.storage, registry=registry, environ=os.environ).name
+    with contextlib.suppress(ChatError):
+        found = look_at_storages(registry(), options={chosen: options})
     problems += [f"storage {chosen!r}: {one.name}: {one.detail}" for one in found.get(chosen, ()) if one.ok is False]
     return {
         name: {"chosen": name == chosen, "steps": list(map(_fields, steps))} for name, steps in sorted(found.items())
@@ -140,9 +144,12 @@ async def _probe(given: argparse.Namespace) -> list[ProbeStep]:
     provider = selection.provider
     if not isinstance(provider, TransportProvider) or provider.probe is None:
         raise UnsupportedCommandError(f"the transport {selection.name!r} cannot try a server out")
+    wanted = read_options(given.transport_option, "transport")
+    if given.insecure:
+        wanted["allow_insecure"] = True
     options = build_options(
         provider.options,
-        {"allow_insecure": True} if given.insecure else None,
+        wanted or None,
         name="transport_options",
         owner=f"transport {provider.name!r}",
     )

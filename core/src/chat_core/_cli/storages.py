@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from chat_core._contracts.logger import Log
 from chat_core._contracts.providers import Kind, ProbeStep, StorageProvider
@@ -18,25 +20,32 @@ __all__ = ["look_at_storages"]
 DEADLINE = 15.0
 
 
-def look_at_storages(known: Registry, *, deadline: float = DEADLINE) -> dict[str, list[ProbeStep]]:
+def look_at_storages(
+    known: Registry, *, deadline: float = DEADLINE, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, list[ProbeStep]]:
     """Return what each storage with a ``probe`` says, by name.
 
     A probe that raises or hangs ends in a step that says so, behind those that came before.
+
+    Args:
+        known: what there is.
+        deadline: seconds for one storage.
+        options: ``storage_options`` by the name of the storage.
     """
     return {
-        name: _look(provider, deadline)
+        name: _look(provider, deadline, (options or {}).get(name))
         for name, (provider, _) in sorted(known.providers(Kind.STORAGE).items())
         if isinstance(provider, StorageProvider) and provider.probe is not None
     }
 
 
-def _look(provider: StorageProvider, deadline: float) -> list[ProbeStep]:
+def _look(provider: StorageProvider, deadline: float, given: Mapping[str, Any] | None) -> list[ProbeStep]:
     steps: list[ProbeStep] = []
     done = threading.Event()
 
     def work() -> None:
         try:
-            _collect(provider, steps)
+            _collect(provider, steps, given)
         except ChatError as error:
             steps.append(ProbeStep(name="probe", ok=False, detail=str(error)))
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, the report goes on
@@ -52,9 +61,9 @@ def _look(provider: StorageProvider, deadline: float) -> list[ProbeStep]:
     return steps
 
 
-def _collect(provider: StorageProvider, steps: list[ProbeStep]) -> None:
+def _collect(provider: StorageProvider, steps: list[ProbeStep], given: Mapping[str, Any] | None) -> None:
     assert provider.probe is not None
-    options = build_options(provider.options, None, name="storage_options", owner=f"storage {provider.name!r}")
+    options = build_options(provider.options, given or None, name="storage_options", owner=f"storage {provider.name!r}")
     log: Log = make_log(lambda *_: None)
     for step in provider.probe(StorageContext(profile="default", options=options, log=log)):
         if not isinstance(step, ProbeStep):

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("chat_core._cli.restore", "take up the chat that was left behind"),
     "plugins": ("chat_core._cli.plugins", "list what is installed and what became of it"),
     "doctor": ("chat_core._cli.doctor", "show versions, options and plugins in force; with a URL, try the server"),
+    "conformance": ("chat_core._cli.conformance", "check whether a plugin keeps its kind's contract"),
 }
 
 USAGE = 2
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chat-core",
         description="Hold a contact-centre chat from the terminal.",
-        epilog="commands:\n" + "\n".join(f"  {name:<10}{help_}" for name, (_, help_) in COMMANDS.items()),
+        epilog="commands:\n" + "\n".join(f"  {name:<13}{help_}" for name, (_, help_) in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"chat-core {__version__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -97,3 +98,31 @@ class ConnectionOptions:
     connect_timeout: float = field(default=10.0, validator=_check_seconds)
     start_timeout: float = field(default=30.0, validator=_check_seconds)
     give_up_after: float | None = field(default=None, validator=validators.optional(_check_seconds))
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context in force: the caller's, or one that trusts ``ca_file`` or the system's authorities.
+
+        Certificates and host names are always checked unless the caller's own context does not. Makes a new context at
+        each call.
+
+        Raises:
+            OptionError: ``ca_file`` cannot be read.
+        """
+        import ssl  # noqa: PLC0415 - heavy, and needed by transports only
+
+        if self.ssl_context is not None:
+            return self.ssl_context
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise OptionError(
+                f"transport_options: ca_file {self.ca_file!r} cannot be used: {error}",
+                advice="give the path of a PEM file",
+            ) from error
+
+    def request_headers(self) -> dict[str, str]:
+        """Return ``headers``, with ``auth`` as the header of HTTP basic authentication (RFC 7617). It holds secrets."""
+        if self.auth is None or any(name.lower() == "authorization" for name in self.headers):
+            return dict(self.headers)
+        pair = b64encode(":".join(self.auth).encode()).decode("ascii")
+        return {"Authorization": f"Basic {pair}", **self.headers}

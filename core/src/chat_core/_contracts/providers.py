@@ -50,14 +50,14 @@ class Capability(enum.StrEnum):
     # transports
     POSITION = "position"  #: events have indexes and ``fetch`` works: gaps can be closed
     PUSH = "push"  #: events arrive without being asked for
-    TYPING = "typing"
-    TYPING_PREVIEW = "typing-preview"
-    SET_USER_DATA = "set-user-data"
-    GET_USER_DATA = "get-user-data"
-    DELETE_USER_DATA = "delete-user-data"
-    NICKNAME = "nickname"
-    CUSTOM_NOTICE = "custom-notice"
-    FILES = "files"
+    TYPING = "typing"  #: takes ``TypingCommand``
+    TYPING_PREVIEW = "typing-preview"  #: shows the agent the ``text`` of a ``TypingCommand``
+    SET_USER_DATA = "set-user-data"  #: takes ``UserDataCommand``
+    GET_USER_DATA = "get-user-data"  #: takes ``GetUserDataCommand``; else the session answers from what it knows
+    DELETE_USER_DATA = "delete-user-data"  #: takes ``DeleteUserDataCommand``
+    NICKNAME = "nickname"  #: takes ``NicknameCommand``
+    CUSTOM_NOTICE = "custom-notice"  #: takes ``CustomNoticeCommand``
+    FILES = "files"  #: takes ``FileLimitsCommand``, ``SendFileCommand`` and the other two about files
     # storages
     PERSISTENT = "persistent"  #: the state outlives the process
     OUTBOX = "outbox"  #: unsent messages may be kept in it

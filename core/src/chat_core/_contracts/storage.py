@@ -21,7 +21,9 @@ class StateStorage(Protocol):
 
     Both methods may be plain or return awaitables. Plain ones are called on a thread of their own, in order, one at a
     time, with a deadline, so they may block. A storage may have two attributes: ``blocking = False`` says that it never
-    does and is called without a thread, and ``deadline`` is the seconds for one call, where 10 do not suit it.
+    does and is called without a thread, and ``deadline`` is the seconds for one call, where 10 do not suit it. One that
+    holds something open may have ``release()``: called after the last read or write, and the storage may be used again
+    after it.
     """
 
     def read(self) -> State | Awaitable[State | None] | None:

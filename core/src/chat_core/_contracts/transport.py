@@ -97,7 +97,10 @@ class LinkDown:
 
 @frozen(kw_only=True)
 class LinkUp:
-    """The link is back, after an application round trip. The session fetches what it lacks."""
+    """The link is back, after an application round trip.
+
+    The session fetches what it lacks, where the transport has positions; later events may wait for that.
+    """
 
 
 @frozen(kw_only=True)
@@ -284,6 +287,8 @@ class Transport(Protocol):
     async def resume(self, saved: Mapping[str, Any]) -> Opened:
         """Take up a chat from what ``saved`` returned earlier; the batch holds the transcript from its beginning.
 
+        Without the capability ``position`` an empty batch is a loss that the session tells its readers of.
+
         Raises:
             RefusedError: with ``session_unknown`` when the server does not know the chat.
             ConnectError: no answer; the chat may still be there.
@@ -306,7 +311,8 @@ class Transport(Protocol):
         """Bring a command to the server and return when the server took it.
 
         Raises:
-            NotSentError: it never left.
+            UnsupportedCommandError: it is not declared; raised before anything is sent, also without a link.
+            NotSentError: it never left, for want of a link or because the transport is closed.
             RefusedError: the server said no.
             AmbiguousError: everything else.
         """

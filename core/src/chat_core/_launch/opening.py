@@ -129,6 +129,7 @@ class _Prepared:
                 storage_capabilities=self.storage.capabilities,
                 log=self.log,
                 on_exit=_on_exit(options.on_exit),
+                restored=state is not None,
                 delivered=0 if state is None else state.delivered,
                 outbox=() if state is None else state.outbox,
                 timing=self.timing,

@@ -18,6 +18,10 @@ class Backoff:
     """Counts failures and tells the pause before the next attempt: ``U(0, min(cap, base * factor**n))`` seconds.
 
     Args:
+        base: seconds that the first pause takes at most.
+        factor: how much longer each pause may be than the one before.
+        cap: seconds that any pause takes at most.
+        stable: seconds of a working link after which a failure counts as the first one again.
         uniform: returns a random number between two others; for tests.
     """
 

@@ -94,7 +94,7 @@ __all__ = [
 
 
 class Origin(enum.StrEnum):
-    """Whose number an error code is."""
+    """Whose number an error code is. Third parties name their own back end with a text that begins with ``x-``."""
 
     LOCAL = "local"
     GWE = "gwe"
@@ -128,7 +128,7 @@ class ChatError(Exception):
     Attributes:
         description: what happened, in one sentence that names the value and the reason.
         code: the number of the error, 0 when nobody gave one.
-        origin: whose number the code is.
+        origin: whose number the code is: an ``Origin``, or a text such as ``x-mine`` for a back end of one's own.
         retryable: True when doing the same again later may succeed.
         advice: what to do about it, or None.
     """
@@ -141,14 +141,14 @@ class ChatError(Exception):
         description: str,
         *,
         code: int | None = None,
-        origin: Origin = Origin.LOCAL,
+        origin: Origin | str = Origin.LOCAL,
         retryable: bool | None = None,
         advice: str | None = None,
     ) -> None:
         super().__init__(description)
         self.description = description
         self.code: int = int(self.default_code if code is None else code)
-        self.origin = origin
+        self.origin: Origin | str = origin
         self.retryable: bool = self.default_retryable if retryable is None else retryable
         self.advice = advice
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
-__all__ = ["redact"]
+__all__ = ["names_a_secret", "redact"]
 
 HIDDEN: Final = "<hidden>"
 #: Levels of nesting that are shown.
@@ -23,7 +23,13 @@ _SECRET: Final = re.compile(
 _TEXT: Final = re.compile(
     r"^(text|message|body|content|preview|nickname|user_?name|subject|user_?data|advice)$", re.IGNORECASE
 )
-_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE)
+#: The scheme's length is bounded, so that a long text of letters does not take the square of its length.
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]{0,31}://[^\s'\"<>]+", re.IGNORECASE)
+
+
+def names_a_secret(name: str) -> bool:
+    """Say whether the value under a key or in an option of this name is hidden."""
+    return _SECRET.search(name) is not None
 
 
 def redact(value: Any, _depth: int = 0) -> Any:
@@ -61,7 +67,7 @@ def _redact(value: Any, depth: int) -> Any:
 
 def _entry(key: object, value: Any, depth: int) -> Any:
     name = str(key)
-    if _SECRET.search(name):
+    if names_a_secret(name):
         return HIDDEN if value is not None else None
     if _TEXT.match(name):
         if isinstance(value, str):

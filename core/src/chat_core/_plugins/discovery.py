@@ -8,17 +8,25 @@ from attrs import frozen
 
 from chat_core._plugins.records import PluginSource
 
-__all__ = ["GROUP", "Found", "discover"]
+__all__ = ["GROUP", "Found", "canonical", "discover"]
 
 GROUP = "chat_core"
+#: Stands in place of the name of an entry point where the list of them is damaged.
+UNREADABLE = "?"
 
 
 @frozen
 class Found:
-    """An entry point and where it comes from."""
+    """An entry point and where it comes from; without one, ``fault`` says why the list of them cannot be read."""
 
     source: PluginSource
-    entry_point: EntryPoint
+    entry_point: EntryPoint | None
+    fault: Exception | None = None
+
+
+def canonical(name: str) -> str:
+    """Return a distribution's or plugin's name as it is compared: case, ``_`` and ``.`` make no difference."""
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def discover() -> list[Found]:
@@ -32,20 +40,33 @@ def discover() -> list[Found]:
         name = _field(distribution, "Name")
         if not name:
             continue  # left behind by an interrupted installation
-        canonical = name.lower().replace("_", "-").replace(".", "-")
-        if canonical in seen:
+        key = canonical(name)
+        if key in seen:
             continue
-        seen.add(canonical)
-        for entry_point in distribution.entry_points:
+        seen.add(key)
+        version = _field(distribution, "Version")
+        try:
+            entry_points = tuple(distribution.entry_points)
+        except Exception as error:  # noqa: BLE001 - damaged text fails in many ways, and must not hide the others
+            if _mentions_us(distribution):
+                source = PluginSource(distribution=name, version=version, entry_point=UNREADABLE)
+                found[key, UNREADABLE] = Found(source, None, error)
+            continue
+        for entry_point in entry_points:
             if entry_point.group == GROUP:
                 source = PluginSource(
-                    distribution=name,
-                    version=_field(distribution, "Version"),
-                    entry_point=entry_point.name,
-                    value=entry_point.value,
+                    distribution=name, version=version, entry_point=entry_point.name, value=entry_point.value
                 )
-                found.setdefault((canonical, entry_point.name), Found(source, entry_point))
+                found.setdefault((key, entry_point.name), Found(source, entry_point))
     return [found[key] for key in sorted(found)]
+
+
+def _mentions_us(distribution: Distribution) -> bool:
+    """Say whether a list of entry points that cannot be read is one that concerns chat-core."""
+    try:
+        return f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or "")
+    except (OSError, ValueError):
+        return False
 
 
 def _field(distribution: Distribution, name: str) -> str:
@@ -56,5 +77,5 @@ def _field(distribution: Distribution, name: str) -> str:
     """
     try:
         return distribution.metadata[name] or ""
-    except (KeyError, OSError):
+    except (KeyError, OSError, ValueError):
         return ""

@@ -19,7 +19,7 @@ from chat_core._contracts.providers import (
     StorageProvider,
     TransportProvider,
 )
-from chat_core._plugins.discovery import Found
+from chat_core._plugins.discovery import Found, canonical
 from chat_core._plugins.hooks import HOOKS, PROJECT, HookSpecs
 from chat_core._plugins.records import PluginRecord, PluginSource, Status
 
@@ -91,7 +91,7 @@ BUILTIN = "built-in"
 
 def _load_one(found: Found, allowed: frozenset[str] | None, denied: frozenset[str]) -> PluginRecord:
     source = found.source
-    names = {source.distribution.lower(), source.entry_point.lower()}
+    names = {canonical(source.distribution), canonical(source.entry_point)}
     if names & denied:
         return PluginRecord(
             source=source,
@@ -105,6 +105,14 @@ def _load_one(found: Found, allowed: frozenset[str] | None, denied: frozenset[st
             status=Status.BLOCKED,
             reason="CHAT_CORE_PLUGINS does not name it",
             remedy=f"add {source.distribution} to that variable",
+        )
+    if found.entry_point is None:
+        return PluginRecord(
+            source=source,
+            status=Status.FAILED,
+            reason=f"its list of entry points cannot be read: {_describe(found.fault or ValueError())}",
+            remedy=f"pip install --force-reinstall {source.distribution}",
+            error=found.fault,
         )
     try:
         plugin = found.entry_point.load()
@@ -132,7 +140,9 @@ def _ask(plugin: Any, source: PluginSource) -> PluginRecord:
     try:
         manager.register(plugin)
         manager.check_pending()
-    except Exception as error:  # noqa: BLE001 - pluggy validates with several exceptions
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - pluggy validates with several exceptions, and looks at all names
         return bad(Status.INVALID, _describe(error), "see the hooks' signatures in the documentation", error)
     implemented = [name for name in HOOKS if manager.subset_hook_caller(name, []).get_hookimpls()]
     if not implemented:
@@ -173,7 +183,7 @@ def _collect(
         if not isinstance(provider, _KINDS[name]):
             return bad(
                 Status.INVALID,
-                f"its hook {name} returned {provider!r}, which is no {_KINDS[name].__name__}",
+                f"its hook {name} returned {_shown(provider)}, which is no {_KINDS[name].__name__}",
                 f"return a list of chat_core.{_KINDS[name].__name__}",
             )
         if provider.api > API:
@@ -193,9 +203,19 @@ def _raised_within(error: BaseException, function: Callable[..., Any]) -> bool:
 
 
 def _describe(error: BaseException) -> str:
-    text = str(error)
     name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - a stranger's exception may do anything
+        return f"{name}, which cannot be shown"
     return f"{name}: {text}" if text else name
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - as above
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def _import_remedy(source: PluginSource, error: BaseException) -> str:

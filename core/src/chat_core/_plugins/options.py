@@ -14,7 +14,7 @@ import attrs
 
 from chat_core._model.errors import ChatError, MissingOptionError, OptionError, OptionTypeError
 
-__all__ = ["build_options", "closest"]
+__all__ = ["build_options", "closest", "hints_of"]
 
 
 def closest(name: str, names: collections.abc.Iterable[str]) -> str:
@@ -64,7 +64,7 @@ def build_options(options_class: type[Any] | None, given: Any, *, name: str, own
 
 def _check(options_class: type[Any], given: Mapping[str, Any], name: str, owner: str) -> None:
     fields = {one.alias: one for one in attrs.fields(options_class)}
-    hints = _hints(options_class)
+    hints = hints_of(options_class)
     for key, value in given.items():
         if key not in fields:
             raise OptionError(f"{name} has no key {key!r} for {owner}", advice=closest(str(key), fields))
@@ -79,7 +79,7 @@ def _check(options_class: type[Any], given: Mapping[str, Any], name: str, owner:
             raise MissingOptionError(f"{name}: {key} is missing for {owner}", advice=f'add {name}={{"{key}": ...}}')
 
 
-def _hints(options_class: type[Any]) -> dict[str, Any]:
+def hints_of(options_class: type[Any]) -> dict[str, Any]:
     """Return the annotations; a class whose annotations cannot be resolved checks its values itself."""
     try:
         return typing.get_type_hints(options_class, localns={"ssl": ssl})

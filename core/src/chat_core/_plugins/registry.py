@@ -10,7 +10,7 @@ from typing import Any
 
 from chat_core._contracts.providers import AnyProvider, Kind
 from chat_core._model.errors import PluginError
-from chat_core._plugins.discovery import discover
+from chat_core._plugins.discovery import canonical, discover
 from chat_core._plugins.loader import BUILTIN, load, load_object, resolve_conflicts
 from chat_core._plugins.records import PluginRecord, PluginSource, Status
 
@@ -67,7 +67,7 @@ def names_in(variable: str, environ: Mapping[str, str]) -> frozenset[str] | None
     value = environ.get(variable)
     if value is None:
         return None
-    return frozenset(name.strip().lower() for name in value.split(",") if name.strip())
+    return frozenset(canonical(name.strip()) for name in value.split(",") if name.strip())
 
 
 def is_strict(environ: Mapping[str, str]) -> bool:

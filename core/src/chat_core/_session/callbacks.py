@@ -50,7 +50,7 @@ class Callbacks:
     _subscribe: Callable[..., Subscription[Any]]
 
     def on_event(self, callback: Callback[Event], *, own: bool = True) -> Subscription[Event]:
-        """Call back when everything, in order."""
+        """Call back for everything, in order."""
         return self._subscribe(Event, callback, own=own)
 
     def on_participant_joined(

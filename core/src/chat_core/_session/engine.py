@@ -112,6 +112,9 @@ class Engine:
             report=self._report,
         )
         self.outbox.adopt(parts.outbox)
+        if parts.restored and not positions and not opened.batch.events:
+            # What was said before this owner came is not there and cannot be brought back (RP-1).
+            self.flow.report(ContinuityLost(after=0, reason=LossReason.NO_TRANSCRIPT))
         self.flow.begin(opened)
         self.outbox.resume()
 

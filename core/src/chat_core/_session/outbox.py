@@ -163,6 +163,8 @@ class Outbox:
                 leaving=message.stage is not Stage.QUEUED,
                 adopted=True,
             )
+            if message.stage is Stage.ACCEPTED and not self._can_read_back:
+                continue  # nothing more can be learnt about it
             if message.stage is not Stage.QUEUED:
                 entry.receipt.attempts = 1
                 entry.receipt.move(ReceiptState.IN_FLIGHT)
@@ -223,7 +225,7 @@ class Outbox:
 
     def saw(self, event: Event) -> None:
         """Look whether an event is one of our messages. The order decides, never the text: servers trim and filter."""
-        if not isinstance(event, MessageReceived) or not event.own or event.index is None:
+        if not self._can_read_back or not isinstance(event, MessageReceived) or not event.own or event.index is None:
             return
         if self._unclaimed and event.index > self._unclaimed[0].before:
             entry = self._unclaimed.popleft()
@@ -300,7 +302,7 @@ class Outbox:
                 if await self._settle(entry, error):
                     return
             else:
-                await self._accepted(receipt, reply)
+                await self._accepted(entry, reply)
                 return
 
     def _take_back(self, entry: _Entry) -> None:
@@ -311,8 +313,13 @@ class Outbox:
             entry.leaving = False
             self._touch()
 
-    async def _accepted(self, receipt: Receipt, reply: Reply) -> None:
+    async def _accepted(self, entry: _Entry, reply: Reply) -> None:
+        receipt = entry.receipt
         receipt.move(ReceiptState.ACCEPTED)
+        if not self._can_read_back:
+            # No transcript will ever show it: accepted is as far as it comes, and its text need not be kept.
+            self._forget(entry)
+            receipt.stop_at_accepted()
         self._touch()
         if reply.batch is not None:
             self._flow.receive(reply.batch)

@@ -70,6 +70,7 @@ class SessionParts:
         storage_capabilities: what the storage can do.
         log: where to log.
         on_exit: what leaving ``async with`` does; None for the rule of ``Session.aclose``.
+        restored: the chat was taken up, not started.
         delivered: what an earlier owner's readers have finished.
         outbox: messages that an earlier owner left.
     """
@@ -86,6 +87,7 @@ class SessionParts:
     storage_capabilities: frozenset[str] = frozenset()
     log: Log
     on_exit: OnExit | None = None
+    restored: bool = False
     delivered: int = 0
     outbox: tuple[SavedMessage, ...] = field(default=(), repr=False)
     timing: Timing = field(factory=Timing)

@@ -6,7 +6,14 @@ import asyncio
 import enum
 from typing import Final
 
-from chat_core._model.errors import ChatError, SendExpiredError, SendRejectedError, SendUnknownError, SessionEndedError
+from chat_core._model.errors import (
+    ChatError,
+    SendExpiredError,
+    SendRejectedError,
+    SendUnknownError,
+    SessionEndedError,
+    UnsupportedCommandError,
+)
 
 __all__ = ["Receipt", "ReceiptState"]
 
@@ -58,6 +65,7 @@ class Receipt:
         self.attempts = 0
         self.error: ChatError | None = None
         self._closed = False
+        self._has_transcript = True
         self._waiters: set[asyncio.Future[None]] = set()
 
     def __repr__(self) -> str:
@@ -82,9 +90,15 @@ class Receipt:
             SendExpiredError: it waited too long and never left.
             SendUnknownError: nobody can tell.
             SessionEndedError: the session was over before the message came that far.
+            UnsupportedCommandError: the transport has no transcript, so nothing is ever echoed.
         """
         wanted = ReceiptState(state)
         while _RANK[self.state] < _RANK[wanted]:
+            if not self._has_transcript:
+                raise UnsupportedCommandError(
+                    "the transport has no transcript that could show the message",
+                    advice="accepted is as far as it is known to come",
+                )
             if self._closed:
                 raise SessionEndedError(f"the session was over while the message was {self.state}, not yet {wanted}")
             waiter = asyncio.get_running_loop().create_future()
@@ -108,6 +122,11 @@ class Receipt:
     def close(self) -> None:
         """Say that the message comes no further: the session is over."""
         self._closed = True
+        self._wake()
+
+    def stop_at_accepted(self) -> None:
+        """Say that the message comes no further: there is no transcript that could show it."""
+        self._has_transcript = False
         self._wake()
 
     def _wake(self) -> None:

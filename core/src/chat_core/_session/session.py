@@ -159,6 +159,7 @@ class Session(FileCommands, Callbacks):
             SendRejectedError: the server refused it.
             SendExpiredError: there was no connection for so long that it never left.
             SendUnknownError: nobody can tell whether it arrived.
+            UnsupportedCommandError: ``until="echoed"`` on a transport without ``position``, which never tells.
         """
 
         async def run() -> Receipt:
@@ -167,6 +168,12 @@ class Session(FileCommands, Callbacks):
                 raise OptionError("the text of a message must not be empty", advice="leave the call out")
             _check_choice("type", type, ("text", "url"))
             _check_choice("until", until, ("accepted", "echoed"))
+            if until == "echoed" and not self._parts.guarantees.sends_are_settled:
+                raise UnsupportedCommandError(
+                    f"send_message(until='echoed') was not sent: the transport {self._parts.transport_name!r} has no "
+                    "transcript that could show the message",
+                    advice="wait until='accepted', the most that it can tell",
+                )
             _check_choice("resend", resend, ("if absent", "never"))
             receipt = self._engine.outbox.put(SendMessageCommand(text=text, type=type), resend=resend)
             try:
