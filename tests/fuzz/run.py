@@ -165,7 +165,7 @@ def main() -> int:
     try:
         importlib.import_module("atheris")
     except ImportError:
-        sys.stderr.write("atheris is missing; it is for Linux: pip install 'atheris>=3.0'\n")
+        sys.stderr.write("atheris is missing; it is for Linux: pip install '.[fuzz]'\n")
         return 2
     began = time.monotonic()
     chosen = given.codecs or CODECS
