@@ -711,7 +711,7 @@ MUTANTS = [
             "ST-004": "an empty state: what was read back is not",
             "ST-005": "line ends: what was read back is not",
             "ST-007": "64-bit integers: what was read back is not what",
-            "ST-009": "after a further write: the state['link'] has",
+            "ST-009": "after a further write",
             "ST-013": "it was taken; the state['link']['cookies']:",
             "ST-015": "a new instance read something else: the",
         },
