@@ -281,7 +281,7 @@ async def no_place_has_its_own_error(bench: StorageBench) -> None:
 async def the_state_does_not_expire(bench: StorageBench) -> None:
     async with bench.opened(lasts=0.01) as held:
         await held.write(STATE)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.03)
         found = await held.read()
         require(same(found, STATE), f"max_offline_duration took the state away: {difference(STATE, found)}")
 
