@@ -28,21 +28,32 @@ def test_every_check_verdict_and_flag_is_on_the_page():
             assert all(flag in PAGE for flag in action.option_strings), action
 
 
-def test_a_storages_test_file_has_six_lines(tmp_path: Path):
-    """What the page shows runs as it stands, with another plugin's name and option in it."""
-    program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
-    lines = [line for line in program.splitlines() if line.strip()]
-    assert len(lines) <= 6
-    program = program.replace('"mine"', '"file"').replace('"path"', '"directory"')
-    (tmp_path / "test_mine.py").write_text(program, "utf-8")
+def run(place: Path, program: str) -> str:
+    (place / "test_mine.py").write_text(program, "utf-8")
     result = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(place)],
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert result.returncode == 0, result.stdout
-    assert "storage file (chat-core 0.1.0) conforms to chat-core's suite" in result.stdout
+    return result.stdout
+
+
+def test_a_storages_test_file_has_six_lines(tmp_path: Path):
+    """What the page shows runs as it stands, with another plugin's name and option in it."""
+    program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+    assert len([line for line in program.splitlines() if line.strip()]) <= 6
+    program = program.replace('"mine"', '"file"').replace('"path"', '"directory"')
+    assert "storage file (chat-core 0.1.0) conforms to chat-core's suite" in run(tmp_path, program)
+
+
+def test_a_transports_harness_has_forty_lines(tmp_path: Path):
+    """What the page shows runs as it stands."""
+    program = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+    harness = program[program.index("class MyHarness") : program.index("class TestMine")]
+    assert len([line for line in harness.splitlines() if line.strip()]) <= 40
+    assert "transport rest (chat-transport-rest 0.1.0) conforms to chat-core's suite" in run(tmp_path, program)
 
 
 def test_ids_are_never_given_twice():
