@@ -43,7 +43,11 @@ class Log(Protocol):
 
 @frozen(kw_only=True)
 class LoggerContext:
-    """What a logger's factory is given: the profile's name and an instance of the provider's options class."""
+    """What a logger's factory is given: the profile's name and an instance of the provider's options class.
+
+    What it makes is called on the session's event loop, so it returns at once, and now and then from other threads. It
+    takes any number of arguments of any type; they have been redacted.
+    """
 
     profile: str = "default"
     options: Any = field(default=None, repr=False)

@@ -105,11 +105,11 @@ def _check_capabilities(_: Any, __: Any, value: frozenset[str]) -> None:
 
 @frozen(kw_only=True)
 class Provider:
-    """What all providers have.
+    """What all providers have. The entry point that leads to it is named ``<kind>_<name>``, with ``_`` for ``-``.
 
     Attributes:
         name: how a user selects it, e.g. ``rest``: lower-case letters, digits, hyphens.
-        summary: one line for lists.
+        summary: one line for lists, up to 100 characters.
         factory: makes the thing from its context, without I/O and without awaiting.
         options: attrs class of the plugin's own options, None when it has none.
         capabilities: what it can do beyond the contract's core.

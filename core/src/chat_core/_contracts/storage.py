@@ -65,7 +65,7 @@ class StorageContext:
     """What a storage's factory is given.
 
     Attributes:
-        profile: the name under which the state is kept.
+        profile: the name under which the state is kept: any text of 1 to 200 characters. No two profiles share a state.
         options: an instance of the provider's ``options`` class.
         max_offline_duration: seconds that a state stays restorable after its owner went away (``math.inf`` allowed);
             binds the built-in storages only.
