@@ -84,7 +84,7 @@ def _profile_is_a_format(context: Any) -> Any:
 
 def _slow(*_: object) -> None:
     if threading.current_thread().name.startswith("chat-core: LG-008"):
-        time.sleep(0.26)
+        time.sleep(0.12)
 
 
 def _looks_around(*args: object) -> None:
@@ -179,7 +179,7 @@ MUTANTS = [
         _profile_is_a_format,
         {"LG-007": "the profile '\\xe9 %s': it raised TypeError: not"},
     ),
-    _mutant("a call takes 0.26 s", lambda _: _slow, {"LG-008": "a call took"}),
+    _mutant("a call takes 0.12 s", lambda _: _slow, {"LG-008": "a call took"}),
     _mutant(
         "it prints the caller's variables",
         lambda _: _looks_around,

@@ -345,7 +345,7 @@ class Blocks(FolderStorage):
 
     def put(self, data: bytes) -> None:
         if b"websockets_disabled" in data:
-            time.sleep(0.26)
+            time.sleep(0.12)
         super().put(data)
 
 
@@ -711,8 +711,8 @@ MUTANTS = [
             "ST-004": "an empty state: what was read back is not",
             "ST-005": "line ends: what was read back is not",
             "ST-007": "64-bit integers: what was read back is not what",
-            "ST-009": "after a further write: the state['link'] has",
-            "ST-013": "it was taken; the state['link']['cookies']:",
+            "ST-009": "after a further write",
+            "ST-013": "it was taken;",
             "ST-015": "a new instance read something else: the",
         },
     ),
@@ -741,7 +741,7 @@ MUTANTS = [
         CaseIsFolded,
         {"ST-012": "the profile '-A' shares its state with another"},
     ),
-    _mutant("long texts are cut without a word", Cut, {"ST-013": "it was taken; the state['link']['cookies']:"}),
+    _mutant("long texts are cut without a word", Cut, {"ST-013": "it was taken;"}),
     _mutant(
         "what is too large is refused, and the earlier state is gone",
         DropsAndRefuses,
@@ -849,7 +849,7 @@ MUTANTS = [
         capabilities=_INLINE,
     ),
     _mutant(
-        "inline is declared, and writing takes 0.26 s",
+        "inline is declared, and writing takes 0.12 s",
         Blocks,
         {"ST-023": "write took"},
         capabilities=frozenset({Capability.INLINE}),

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from chat_core._contracts.providers import Kind
-from chat_core.testing import Result, Verdict, _logger, _storage_trouble, _transport_bench, catalogue
+from chat_core.testing import Result, Verdict, _logger, _storage_trouble, _transport, _transport_bench, catalogue
 from chat_core.testing._facts import find_distribution
 from chat_core.testing._logger import LoggerBench
 from chat_core.testing._packaging import PackagingBench
@@ -39,6 +39,8 @@ def little_patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(_storage_trouble, "_FREE_WITHIN", 1.5)
     monkeypatch.setattr(_transport_bench, "CLOSING", 0.3)
     monkeypatch.setattr(_logger, "_PATIENCE", 0.5)
+    for module, name in ((_storage_trouble, "_BLOCKED"), (_transport, "_BLOCKED"), (_logger, "_QUICK")):
+        monkeypatch.setattr(module, name, 0.1)
     yield
     transport_mutants.LeavesASocket.close_all()
 

@@ -122,15 +122,16 @@ class StorageBench:
                 same(found, state), f"{what}: what was read back is not what was written: {difference(state, found)}"
             )
 
-    def spoil(self) -> None:
-        """Spoil what is saved, in the author's way or by overwriting every file of the folder."""
+    def spoil(self, *, whole: bool = True) -> None:
+        """Spoil what is saved: in the author's way, or by overwriting every file of the folder, or the end of each."""
         if self.subject.damage is not None:
             self.subject.damage(self.folder)
             return
         spoilt = 0
         for path in self.folder.rglob("*"):
             if path.is_file() and (size := path.stat().st_size):
-                path.write_bytes(b"\xff\x00damaged" * (size // 9 + 1))
+                data = b"\xff\x00damaged" * (size // 9 + 1)
+                path.write_bytes(data if whole else path.read_bytes()[:-1] + b"\x01")
                 spoilt += 1
         if not spoilt:
             raise NotShownError(
