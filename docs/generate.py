@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import command_line
+import promises
 import reference
 
 import chat_core
@@ -172,6 +173,7 @@ PAGES = {
     "conformance.md": conformance,
     "error-codes.md": error_codes,
     "measured.md": measured,
+    "promises.md": promises.page,
     "session.md": reference.session_page,
     "plugins/logger.md": reference.logger_page,
     "plugins/storage.md": reference.storage_page,

@@ -51,7 +51,7 @@ TARGETS = (
             "tests/core/session/test_saved_outbox.py",
         ),
     ),
-    Target(f"{SESSION}/flow.py", ("tests/core/session/test_session.py",)),
+    Target(f"{SESSION}/flow.py", ("tests/core/session/test_flow.py", "tests/core/session/test_session.py")),
     Target("core/src/chat_core/_model/backoff.py", ("tests/core/model/test_backoff.py",)),
 )
 

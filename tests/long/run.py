@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "tests" / "long"))
 
 import mutation  # noqa: E402 - found through the lines above
 
-from support import bars, kills, load, soak, storm  # noqa: E402
+from support import bars, chaos, kills, load, soak, storm  # noqa: E402
+from support.simulation.many import run_worlds  # noqa: E402 - as above
 
 MINUTES = 60
 MEASURED = ROOT / "docs" / "measured"
@@ -68,8 +69,19 @@ def _soak(sessions: int, minutes: float) -> soak.Plan:
     )
 
 
+async def _chaos(seed: int) -> dict[str, Any]:
+    counts = await chaos.on_the_java_server(chats=1000, each=50, seed=seed, at_once=100, faults=10)
+    trouble = counts.pop("trouble")
+    assert trouble == [], "\n".join(trouble)
+    return counts
+
+
 #: Name, what it does, and the function that is given a seed and returns counts.
 RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
+    "chaos-java": (
+        "1,000 chats through fault proxies on CometD's Java server, at most 100 at a time, 50 messages each way",
+        _chaos,
+    ),
     "kills": ("200 kills on the sandbox and 200 on CometD's Java server, each followed by a restore", _kill),
     "rest-sessions": (
         "1,000 REST sessions in one process for five minutes",
@@ -79,6 +91,10 @@ RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
     "soak": (
         "200 sessions at a time on three carriers for most of an hour, with faults",
         lambda seed: soak.soak(_soak(200, 57.0), seed=seed),
+    ),
+    "simulation": (
+        "100,000 seeded worlds with the whole client, on three carriers",
+        lambda seed: asyncio.to_thread(run_worlds, 100_000, seed=seed),
     ),
     "mutation": ("mutants of the modules that keep the promises, against their tests", lambda _: mutation.mutate()),
 }

@@ -108,7 +108,7 @@ async def fails(starting: Any) -> ChatError:
         with pytest.raises(ChatError) as caught:
             async with starting:
                 pass
-        assert time.monotonic() - began < 12
+        assert time.monotonic() - began < 30  # what is promised is an end, not a speed
         assert tracemalloc.get_traced_memory()[1] < 160 * MIB
     finally:
         tracemalloc.stop()

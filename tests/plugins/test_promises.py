@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -396,3 +397,92 @@ def test_rp15_the_end_is_announced_once_on_every_path(carrier: str, path: str):
             assert files["state"] is None
 
     run_seeded(main(), seed=5)
+
+
+@every_carrier
+@pytest.mark.parametrize("bad", ["raising", "blocking", "cancelling", "cancelled"])
+def test_rp12_a_bad_handler_hurts_neither_the_session_nor_other_readers(carrier: str, bad: str):
+    """One that raises, blocks the loop for a minute, cancels its task, or claims to be cancelled."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        async with Client(carrier) as client:
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join()
+
+            async def misbehave(event: MessageReceived) -> None:
+                match bad:
+                    case "raising":
+                        raise ValueError("on purpose")
+                    case "blocking":
+                        loop.now += 60
+                    case "cancelling":
+                        task = asyncio.current_task()
+                        assert task is not None
+                        task.cancel()
+                        await asyncio.sleep(0)
+                    case "cancelled":
+                        raise asyncio.CancelledError
+
+            good: list[str] = []
+            session.on_message_received(misbehave)
+            session.on_message_received(lambda event: good.append(event.text))
+            for number in range(3):
+                await agent.say(str(number))
+                await asyncio.sleep(5)
+            await session.send_message("still here", until="echoed")
+            assert agent.chat.texts == ["0", "1", "2", "still here"]
+            await asyncio.sleep(90)
+            await agent.end()
+            events = await everything(session)
+            assert texts(events) == ["0", "1", "2"]
+            assert losses(events) == []
+            await session.aclose()
+            assert good == ["0", "1", "2", "still here"]
+
+    run_seeded(main(), seed=6)
+
+
+@every_carrier
+@pytest.mark.parametrize("days", [1, -1])
+def test_rp13_a_wall_clock_that_jumps_by_a_day_changes_nothing(
+    carrier: str, days: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Durations are measured on the monotonic clock."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        before = time.time
+        monkeypatch.setattr(time, "time", lambda: before() + days * 86400)
+        await session.send_message("a day later", until="echoed")
+        client.network.refusing = True
+        client.network.abort()
+        await session.wait_for(Interrupted, timeout=20)
+        client.network.refusing = False
+        await session.wait_for(Continued, timeout=20)
+        await agent.say("one")
+        await session.wait_for(MessageReceived, timeout=20)
+        await session.leave()
+        assert [event.overdue for event in await everything(session) if isinstance(event, Interrupted)] == [False]
+
+    hold_a_chat(carrier, play)
+
+
+@every_carrier
+def test_rp13_a_machine_that_slept_takes_the_chat_up_again(carrier: str):
+    """Eight hours in which no timer ran and every connection went away."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        client.network.vanish()
+        loop.now += 8 * 3600
+        await agent.say("good morning")
+        message = await session.wait_for(MessageReceived, timeout=120)
+        assert message.text == "good morning"
+        await session.send_message("good morning", until="echoed")
+        await session.leave()
+        assert losses(await everything(session)) == []
+
+    hold_a_chat(carrier, play)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from attrs import Factory, define, frozen
@@ -354,6 +354,3 @@ async def on_the_sandbox(
             carriers=carriers,
         )
         return await chats_in_chaos(place, chats=chats, each=each, seed=seed, faults=faults)
-
-
-Run = Callable[..., Awaitable[dict[str, Any]]]

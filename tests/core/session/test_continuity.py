@@ -716,20 +716,21 @@ def test_rp01_the_reason_of_a_loss_at_the_end_tells_whether_anybody_could_have_a
 
 
 def test_rp04_a_fetch_that_was_asked_for_is_tried_again_though_nothing_is_missing():
-    """A read-back needs its answer; each one, and each reset, counts as one."""
+    """A read-back needs its answer; a usable one, or a reset, is what was wanted."""
     session = machine()
     session.want_fetch(0.0)
     assert session.fetch_due(0.0) == 1
     session.fetch_failed(0.1)
     assert session.fetch_due(0.59) is None
+    assert session.wants_fetch
     assert session.fetch_due(0.6) == 1
-    assert session.answers == 0
+    assert session.wants_fetch
     session.fetched(batch(1, next_position=2), 0.7)
-    assert session.answers == 1
+    assert not session.wants_fetch
     session.want_fetch(0.8)
     session.fetch_due(0.8)
     session.fetched(batch(next_position=1), 0.9)
-    assert (session.answers, session.epoch) == (2, 1)
+    assert (session.wants_fetch, session.epoch) == (False, 1)
 
 
 def test_the_first_pause_is_the_short_one_again_after_success_reconnect_and_question():

@@ -10,7 +10,7 @@ import pytest
 
 from chat_core._contracts.transport import Batch, Reply, SendMessageCommand
 from chat_core._model.errors import AmbiguousError, ChatError, RefusedError, SessionEndedError
-from chat_core._model.events import AgentConnected, MessageReceived
+from chat_core._model.events import AgentConnected, Event, MessageReceived
 from chat_core._session.outbox import Outbox, OutboxLimits
 from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import SavedMessage, Stage
@@ -23,6 +23,7 @@ class Flow:
 
     def __init__(self) -> None:
         self.position = 1
+        self.epoch = 0
         self.connected = asyncio.Event()
         self.over = False
         self.read_backs = 0
@@ -34,6 +35,9 @@ class Flow:
     async def read_back(self) -> bool:
         self.read_backs += 1
         return True
+
+    async def find_lost(self, above: int) -> tuple[Event, ...]:
+        return ()
 
     def receive(self, batch: Batch) -> None:
         """Nothing comes with an answer here."""

@@ -976,6 +976,35 @@ def test_detach_keeps_the_state_and_ends_the_readers():
     assert place.released == 1
 
 
+def test_rp02_after_detach_a_slow_reader_is_handed_nothing_that_was_not_saved():
+    """What it had not seen comes to the next owner as new, and so must not come to it as well."""
+
+    async def run() -> None:
+        transport, place = FakeTransport(), Place()
+        session = await open_session(transport, place=place)
+        for text in "abc":
+            transport.backend.agent_says(text)
+        seen: list[int] = []
+
+        async def read() -> None:
+            async for event in session.events():
+                assert event.index is not None
+                seen.append(event.index)
+                if event.index == 2:
+                    await asyncio.sleep(10)
+
+        reading = asyncio.ensure_future(read())
+        await asyncio.sleep(1)
+        await session.detach()
+        await reading
+        assert seen == [1, 2]
+        assert place.last is not None
+        assert place.last["delivered"] == 1
+        assert len(await collect(session)) == 4, "whoever looks at the log afterwards sees it"
+
+    run_virtually(run())
+
+
 def test_a_restored_session_marks_what_the_earlier_owner_finished():
     """``restored`` up to the saved position; wait_for begins behind it."""
 

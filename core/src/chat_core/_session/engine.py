@@ -318,6 +318,7 @@ class Engine:
         await self._close_transport()
         self.log.close()
         await self.stop_callbacks(caller)
+        self.log.cut_off()
         await self.saver.close()
         await self._release()
 

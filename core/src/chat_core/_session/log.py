@@ -137,6 +137,12 @@ class EventLog:
         self.closed = True
         self._wake()
 
+    def cut_off(self) -> None:
+        """End every reader where it stands: what it has not been handed is left to who takes the session up."""
+        for cursor in list(self.cursors):
+            cursor.cut = True
+        self._wake()
+
     def cursor(self, *, after: int = 0) -> Cursor:
         """Open a reader that sees the past first, without the events whose index is not above ``after``."""
         place = self.front
@@ -210,6 +216,8 @@ class Cursor:
         self._brought: list[Event] = []
         #: The task that asked for an event last.
         self.task: asyncio.Task[Any] | None = None
+        #: Nothing more is handed over.
+        self.cut: bool = False
         log.cursors.add(self)
 
     def has_passed(self, node: _Node) -> bool:
@@ -251,7 +259,7 @@ class Cursor:
     async def next(self) -> Event | None:
         """Wait for the next event; None when nothing follows."""
         self.task = asyncio.current_task()
-        while True:
+        while not self.cut:
             if self._behind():
                 await self._catch_up()
             event = self.take()
@@ -261,6 +269,7 @@ class Cursor:
                 return None
             if not self._behind():
                 await self._log.changed()
+        return None
 
     def close(self) -> None:
         """Stop reading. What was handed over last does not count as finished."""

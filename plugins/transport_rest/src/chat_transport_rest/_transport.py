@@ -130,8 +130,13 @@ class RestTransport:
 
     async def fetch(self, position: int) -> Batch:
         """Ask for the transcript from an index on; the answer is this request's own."""
-        async with self._refreshing:
-            envelope = await self._ask(rest.refresh(self._keys, position))
+        try:
+            async with self._refreshing:
+                envelope = await self._ask(rest.refresh(self._keys, position))
+        except asyncio.CancelledError:
+            # Whoever asked has waited long enough; a gap is closed over a new link rather than given up over this one.
+            self._set_down("the server does not answer")
+            raise
         # Polls go on from where they were: what is fetched here need not have reached the session's log.
         highest = self._highest
         try:

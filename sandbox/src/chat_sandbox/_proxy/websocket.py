@@ -66,7 +66,9 @@ class FrameReader:
     def pieces(self) -> Iterator[Piece]:
         """Yield what is there by now."""
         while True:
-            if self._passing_on and self._waiting and not self.opaque:
+            if self._passing_on and not self.opaque:
+                if not self._waiting:
+                    return
                 raw = bytes(self._waiting[: self._passing_on])
                 del self._waiting[: len(raw)]
                 self._passing_on -= len(raw)

@@ -1,4 +1,4 @@
-"""RP-8 seen from the server: how sessions come back after a restart, and what they do while it is busy."""
+"""RP-8 seen from the server: what sessions do while it is busy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from chat_core import MessageReceived
 from chat_sandbox import Sandbox
 from plugins.carriers import every_carrier, options, start
 from support.recorder import Recorder
-from support.storm import storm
 
 #: Seconds that a busy server asks for.
 WAIT = 2
@@ -18,16 +17,6 @@ WAIT = 2
 CROSSED = 0.05
 #: Seconds by which clocks and timers differ.
 SLACK = 0.02
-
-
-def test_rp08_a_restart_under_two_hundred_sessions():
-    """All resume, nothing is lost or doubled, one attempt per session is under way, and no 100 ms see more than three
-    times the mean; then the same behind an outage of a second.
-    """  # noqa: D205
-    counts = asyncio.run(storm(200, [0.0, 1.0]))
-    for name, outage in counts.items():
-        if name.startswith("outage"):
-            print(name, {key: value for key, value in outage["all"].items() if key != "buckets"})  # noqa: T201
 
 
 @every_carrier

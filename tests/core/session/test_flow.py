@@ -1,0 +1,128 @@
+"""What drives continuity, alone: the fetches, what waits, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from chat_core._contracts.transport import Batch, Opened
+from chat_core._model.errors import ErrorCode, RefusedError
+from chat_core._model.events import EndReason, ErrorInfo, ErrorReported, Event, MessageReceived
+from chat_core._session.continuity import Continuity
+from chat_core._session.flow import Flow
+from support.clock import run_virtually
+from support.sessions import MemoryLog
+
+
+class Transport:
+    """Silent, and fails to fetch as it is told."""
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+        self.fetches = 0
+
+    async def fetch(self, position: int) -> Batch:
+        self.fetches += 1
+        await asyncio.sleep(0.01)
+        if self.failures:
+            raise self.failures.pop(0)
+        return Batch(next_position=position)
+
+    async def incoming(self) -> AsyncIterator[Any]:
+        await asyncio.Event().wait()
+        yield Batch()
+
+
+def rig() -> tuple[Flow, Transport, list[Event]]:
+    transport, log = Transport(), list[Event]()
+    machine = Continuity(positions=True, now=asyncio.get_running_loop().time())
+    flow = Flow(
+        transport=transport,  # type: ignore[arg-type]
+        machine=machine,
+        log=log,  # type: ignore[arg-type]
+        logger=MemoryLog(),
+        on_event=lambda _: None,
+        on_batch=lambda _: None,
+    )
+    flow.begin(Opened(session_id="1", batch=Batch(events=(MessageReceived(index=1, text="x"),), next_position=2)))
+    return flow, transport, log
+
+
+def test_the_position_is_the_highest_settled_index():
+    """An outbox remembers it before a message leaves."""
+
+    async def main() -> None:
+        flow, _, _ = rig()
+        assert flow.position == 1
+        await flow.stop()
+
+    run_virtually(main())
+
+
+def test_rp15_nothing_is_reported_behind_the_end():
+    """Before it an event of the session's own has its place."""
+
+    async def main() -> None:
+        flow, _, log = rig()
+        report = ErrorReported(error=ErrorInfo(code=ErrorCode.COMMAND_FAILED, description="no"))
+        flow.report(report)
+        assert log[-1] is report
+        flow.end_now(EndReason.LEFT)
+        count = len(log)
+        flow.report(report)
+        assert len(log) == count
+        await flow.stop()
+
+    run_virtually(main())
+
+
+def test_rp09_who_waits_is_let_go_when_it_stops():
+    """Also who waits for a link or a read-back, or asks afterwards, though the chat goes on; no task is left."""
+
+    async def main() -> None:
+        flow, transport, _ = rig()
+        flow._machine.link_down(1000.0)
+        waiting = [asyncio.create_task(flow.link()), asyncio.create_task(flow.read_back())]
+        await asyncio.sleep(0)
+        await flow.stop()
+        assert await asyncio.gather(*waiting) == [False, False]
+        assert not await flow.link()
+        assert not await flow.read_back()
+        await flow.changed()
+        assert len(asyncio.all_tasks()) == 1
+        assert transport.fetches == 0
+
+    run_virtually(main())
+
+
+def test_rp01_a_fetch_that_fails_in_any_way_ends_no_session():
+    """Neither a refusal nor a defect of the plugin; a read-back comes back with what it could learn."""
+
+    async def main() -> None:
+        flow, transport, _ = rig()
+        transport.failures = [RefusedError("not now")]
+        assert not await flow.read_back()
+        assert not flow.finished
+        transport.failures = [KeyError("a defect")]
+        assert await flow.read_back()
+        assert transport.fetches == 3
+        assert not flow.finished
+        await flow.stop()
+
+    run_virtually(main())
+
+
+def test_rp04_a_fetch_on_its_way_does_not_answer_a_question_that_came_later():
+    """One more is made, and no more than that."""
+
+    async def main() -> None:
+        flow, transport, _ = rig()
+        first = asyncio.create_task(flow.read_back())
+        await asyncio.sleep(0.005)
+        assert await flow.read_back()
+        assert await first
+        assert transport.fetches == 2
+        await flow.stop()
+
+    run_virtually(main())
