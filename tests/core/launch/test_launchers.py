@@ -542,3 +542,18 @@ def test_rp10_a_password_in_the_address_is_in_no_message():
         assert "CANARY" not in str(caught.value)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("storage", ["memory", "file"])
+def test_a_program_that_ends_with_the_session_leaves_the_profile_free(storage: str):
+    """Its loop cancels what tidies up behind the end, before that has begun."""
+
+    async def main() -> None:
+        transport = FakeTransport()
+        session = await chat_core.start_session(transport=transport, state_storage=storage, logger=lambda *_: None)
+        transport.backend.end()
+        async for _ in session.events():
+            pass
+
+    asyncio.run(main())
+    asyncio.run(main())

@@ -126,6 +126,7 @@ class _Prepared:
                 user_data=options.user_data if state is None else {},
                 write=self.runner.write,
                 release=self.runner.release,
+                abandon=self.runner.abandon,
                 storage_capabilities=self.storage.capabilities,
                 log=self.log,
                 on_exit=_on_exit(options.on_exit),

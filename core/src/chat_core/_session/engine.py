@@ -177,6 +177,7 @@ class Engine:
                 self.ended = event
                 self._logger.info(str(event))
                 self._finishing = self._loop.create_task(self._finish(), name="chat-core: finish")
+                self._finishing.add_done_callback(self._on_finished)
 
     def _snapshot(self) -> dict[str, Any]:
         return SavedState(
@@ -312,6 +313,11 @@ class Engine:
         await self._close_transport()
         await self.saver.clear()
         await self._release()
+
+    def _on_finished(self, finishing: asyncio.Task[None]) -> None:
+        """Where the program ends with the session, its loop may cancel the finishing before that has begun."""
+        if finishing.cancelled():
+            self.parts.abandon()
 
     async def _detach(self, caller: asyncio.Task[Any] | None) -> None:
         await self.outbox.close()

@@ -67,6 +67,7 @@ class SessionParts:
         user_data: what the start sent.
         write: puts a state into the storage, None to clear it.
         release: gives the ownership of the state up.
+        abandon: does so without an event loop, as far as that goes.
         storage_capabilities: what the storage can do.
         log: where to log.
         on_exit: what leaving ``async with`` does; None for the rule of ``Session.aclose``.
@@ -84,6 +85,7 @@ class SessionParts:
     user_data: Mapping[str, Any] = field(factory=dict, repr=False)
     write: Callable[[Mapping[str, Any] | None], Awaitable[None]]
     release: Callable[[], Awaitable[None]] = _nothing
+    abandon: Callable[[], None] = lambda: None
     storage_capabilities: frozenset[str] = frozenset()
     log: Log
     on_exit: OnExit | None = None

@@ -130,6 +130,19 @@ class StorageRunner:
                 self._jobs.put(None)
                 self._jobs = None
 
+    def abandon(self) -> None:
+        """Stop being the owner while the event loop is ending, where the storage can do that at once."""
+        self._closed = True
+        if self._jobs is not None:
+            self._jobs.put(None)
+            self._jobs = None
+        release = getattr(self._storage, "release", None)
+        if callable(release) and not inspect.iscoroutinefunction(release):
+            try:
+                release()
+            except Exception as error:  # noqa: BLE001 - there is nobody left to tell
+                self._log.debug("the ownership of the state could not be given up", type(error).__name__)
+
     async def _call(self, method: str, *arguments: Any) -> Any:
         function = getattr(self._storage, method)
         # A call that was begun is finished, in its turn, whoever stops waiting for it.
