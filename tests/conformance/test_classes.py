@@ -72,6 +72,16 @@ REFUSED = {
         """,
         "overrides test_st003_nothing_is_none",
     ),
+    "a hook of pytest": (
+        """
+        class TestIt(StorageConformance):
+            provider = "memory"
+
+            def pytest_generate_tests(self, metafunc):
+                pass
+        """,
+        "defines pytest_generate_tests, which is the suite's own",
+    ),
     "no provider": ("class TestIt(StorageConformance):\n    pass\n", 'write provider = "name" in the class'),
     "a fixture for a provider": (
         """
@@ -124,7 +134,18 @@ def test_a_check_that_does_not_hold_is_a_failing_test(tmp_path: Path):
     assert result.returncode == 1
     assert "an empty state: what was read back is not what was written" in result.stdout
     assert "ST-004 MUST: Nested objects and lists, empty ones" in result.stdout
-    assert "storage forgetful does not conform to chat-core's suite 1.0: 1 of 2 checks passed" in result.stdout
+    assert (
+        "storage forgetful does not conform to chat-core's suite 1.0: 1 of 2 checks passed, 31 not run" in result.stdout
+    )
+
+
+def test_a_part_of_the_checks_is_not_taken_for_the_whole(tmp_path: Path):
+    """After ``pytest -k`` the line does not say that the plugin conforms."""
+    code = 'class TestIt(StorageConformance):\n    provider = "memory"\n    report = "report.json"\n'
+    result = run(tmp_path, code, "-k", "st003")
+    assert result.returncode == 0
+    assert "storage memory (chat-core 0.1.0) was not wholly held to chat-core's suite 1.0: 1 of 1" in result.stdout
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["conforms"] is False
 
 
 def test_a_declared_deviation_is_no_failure_and_is_reported(tmp_path: Path):

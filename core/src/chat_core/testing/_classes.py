@@ -23,6 +23,8 @@ from chat_core.testing._transport_bench import TransportBench
 __all__ = ["Conformance", "LoggerConformance", "PackagingConformance", "StorageConformance", "TransportConformance"]
 
 _SUITES: Final = catalogue()
+#: Names that a class of tests must not define: with them the suite would be cut without a word.
+_MACHINERY: Final = {"suite", "kind", "bench", "pytest_generate_tests", "make_report", "_run", "_carry_out"}
 _SKIPPED: Final = {Verdict.NOT_BOUND, Verdict.UNDECLARED, Verdict.NOT_SHOWN}
 
 
@@ -47,6 +49,13 @@ def _refuse_overriding(cls: type[Conformance]) -> None:
                 f"{cls.__name__} overrides {check.test}. A check cannot be replaced; where it does not hold, say so: "
                 f'deviations = {{"{check.id}": "the reason"}}'
             )
+
+
+def _refuse_own_machinery(cls: type[Conformance]) -> None:
+    for one in cls.__mro__:
+        taken = _MACHINERY & vars(one).keys()
+        if taken and one.__module__ != __name__:
+            raise TypeError(f"{cls.__name__} defines {min(taken)}, which is the suite's own; give it another name")
 
 
 def _refuse_bad_declarations(cls: type[Conformance]) -> None:
@@ -99,6 +108,7 @@ class Conformance:
                 setattr(cls, check.test, _test_of(check))
             return
         if hasattr(cls, "suite"):
+            _refuse_own_machinery(cls)
             _refuse_overriding(cls)
             _refuse_bad_declarations(cls)
 
@@ -109,7 +119,12 @@ class Conformance:
     @classmethod
     def make_report(cls) -> Report:
         """Return what came of the checks that have run."""
-        return Report(kind=cls.suite.kind, name=_name_of(cls.provider), results=tuple(cls.results.values()))
+        return Report(kind=cls.suite.kind, name=_name_of(cls.provider), **cls._outcome())
+
+    @classmethod
+    def _outcome(cls) -> dict[str, Any]:
+        done = tuple(cls.results[check.id] for check in cls.suite if check.id in cls.results)
+        return {"results": done, "missing": len(cls.suite) - len(done)}
 
     def _run(self, check: Check) -> Result:
         raise NotImplementedError
@@ -159,7 +174,7 @@ class _PluginConformance(Conformance):
             name=subject.provider.name,
             distribution=subject.distribution,
             version=subject.version,
-            results=tuple(cls.results.values()),
+            **cls._outcome(),
         )
 
 
@@ -230,5 +245,5 @@ class PackagingConformance(Conformance, suite=_SUITES["packaging"]):
             name=_name_of(cls.provider),
             distribution=installed.name,
             version=installed.version,
-            results=tuple(cls.results.values()),
+            **cls._outcome(),
         )

@@ -60,7 +60,8 @@ class Report:
         name: what the plugin is called.
         distribution: the package it comes from, empty for an object given by hand.
         version: of that package.
-        results: one per check, in order.
+        results: one per check that was run, in order.
+        missing: how many checks were not run, such as because of ``pytest -k``.
         level: the suite level.
     """
 
@@ -69,6 +70,7 @@ class Report:
     distribution: str = ""
     version: str = ""
     results: tuple[Result, ...]
+    missing: int = 0
     level: str = "1.0"
 
     @property
@@ -80,6 +82,8 @@ class Report:
         )
         if not problems and not ran:
             problems.append("nothing was checked")
+        if self.missing:
+            problems.append(f"{self.missing} checks were not run")
         return problems
 
     @property
@@ -96,6 +100,10 @@ class Report:
         ]
         source = f" ({self.distribution} {self.version})" if self.distribution else ""
         verdict = "conforms" if not self.problems else "does not conform"
+        if self.missing and not count[Verdict.FAIL]:
+            verdict = "was not wholly held"  # so that nobody takes a part for the whole
+        if self.missing:
+            parts.append(f"{self.missing} not run")
         return f"{self.kind} {self.name}{source} {verdict} to chat-core's suite {self.level}: {', '.join(parts)}"
 
     def lines(self, *, every: bool = True) -> list[str]:
