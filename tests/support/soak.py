@@ -29,9 +29,7 @@ from support import soak_server
 from support.slope import Slope, slope_of
 
 CARRIERS = ("cometd-websocket", "cometd-long-polling", "rest")
-#: Bytes per session and hour below which the whole interval may lie, should it not hold 0.
-LEAK = 1024.0
-#: Bytes of a block of Python's allocator, about: what its count is multiplied by to be compared with LEAK.
+#: Bytes of a block of Python's allocator, about: what its count is multiplied by to be compared with a leak.
 BLOCK = 100.0
 #: Seconds for sockets of closed sessions to be gone.
 CLOSING = 10.0
@@ -49,6 +47,7 @@ class Plan:
         gap: seconds between two messages, each way, in each chat, on average.
         trouble: seconds between two faults on average.
         step: seconds between two samples.
+        leak: bytes per session and hour below which the interval of the slope may lie, should it not hold 0.
         judged: it is long enough for a slope of the memory to be told from noise.
     """
 
@@ -59,6 +58,7 @@ class Plan:
     gap: float
     trouble: float
     step: float
+    leak: float = 1024.0
     judged: bool = True
 
 
@@ -151,13 +151,13 @@ async def soak(plan: Plan, *, seed: int) -> dict[str, Any]:
             "95 % from": round(slope.low * scale / 1024, 1),
             "95 % to": round(slope.high * scale / 1024, 1),
         }
-        assert is_flat(slope, scale), f"{name}: {counts[name]}, {counts}"
+        assert is_flat(slope, scale, plan.leak), f"{name}: {counts[name]}, {counts}"
     return counts
 
 
-def is_flat(slope: Slope, scale: float) -> bool:
+def is_flat(slope: Slope, scale: float, leak: float = 1024.0) -> bool:
     """Say whether the interval holds 0, or lies below what is allowed."""
-    return slope.low <= 0 or slope.high * scale < LEAK
+    return slope.low <= 0 or slope.high * scale < leak
 
 
 async def _slot(run: _Run, number: int) -> None:
