@@ -11,6 +11,8 @@ import pytest
 
 import chat_core
 from chat_core import (
+    AmbiguousError,
+    ConnectError,
     Continued,
     ContinuityLost,
     EndReason,
@@ -183,6 +185,30 @@ def test_rp04_a_message_whose_answer_is_lost_stands_in_the_transcript_once(carri
         await session.leave()
 
     hold_a_chat(carrier, play)
+
+
+@every_carrier
+@pytest.mark.parametrize("lost", ["request", "answer"])
+def test_rp04_a_chat_whose_start_is_unclear_is_never_started_twice(carrier: str, lost: str):
+    """The caller is told that nobody knows, and no second chat is opened behind their back."""
+
+    async def main() -> None:
+        async with Client(carrier) as client:
+            if lost == "answer":
+                client.sandbox.faults.lose_answer("requestChat")
+            else:
+                # Over CometD there is a connection by then, so that the request for the chat is what is lost.
+                later = 0.0 if carrier == "rest" else 0.4
+                asyncio.get_running_loop().call_later(later, setattr, client.network, "upstream_lost", True)
+                client.network.latency = (0.1, 0.1)
+            with pytest.raises((AmbiguousError, ConnectError)):
+                await chat_core.start_session(**client.options())
+            client.network.calm()
+            await asyncio.sleep(60)
+            assert len(client.sandbox.chats) <= 1
+            assert all(chat.ended for chat in client.sandbox.chats) or lost == "answer"
+
+    run_seeded(main(), seed=7)
 
 
 @every_carrier
