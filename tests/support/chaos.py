@@ -330,7 +330,7 @@ async def on_the_java_server(
 ) -> dict[str, Any]:
     """Hold them on the CometD project's own server, over WebSocket and long polling in turn."""
     # Connects are held for 4 s, so that a dead link is found soon.
-    with CometdJava("v31", timeout=4000) as server:
+    with CometdJava("v31", heap=1024, timeout=4000) as server:
         place = Place(
             url=lambda _: server.url,
             other=lambda chat: RemoteOther(RemoteAgent(server, chat)),

@@ -84,14 +84,14 @@ class Counterpart:
 
 
 class CometdJava(Counterpart):
-    """The CometD project's own server with a GMS chat service: generation ``v31`` or ``newest``."""
+    """The CometD project's own server with a GMS chat service: generation ``v31`` or ``newest``, heap in MiB."""
 
-    def __init__(self, generation: str, **options: Any) -> None:
+    def __init__(self, generation: str, *, heap: int = 256, **options: Any) -> None:
         folder = COUNTERPARTS / "cometd_java" / generation / "target"
         (jar,) = folder.glob("cometd-java-*.jar")
         arguments = [part for name, value in options.items() for part in (f"--{name}", _text(value))]
         classpath = os.pathsep.join([str(jar), str(folder / "dependency" / "*")])
-        super().__init__("java", "-Xmx256m", "-cp", classpath, "chat.Main", *arguments)
+        super().__init__("java", f"-Xmx{heap}m", "-cp", classpath, "chat.Main", *arguments)
 
 
 class CometdNode(Counterpart):
