@@ -384,6 +384,24 @@ def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carri
 
 
 @every_carrier
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
+def test_rp09_who_detaches_while_others_leave_waits_for_the_end(carrier: str, delay: float):
+    """Bounded as the leaving is, also when the server takes the leaving and never says that the chat is over."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        client.sandbox.faults.drop_push(5)
+        async with asyncio.TaskGroup() as tasks:
+            leaving = [tasks.create_task(session.leave()), tasks.create_task(session.leave())]
+            await asyncio.sleep(delay)
+            async with asyncio.timeout(7):
+                await session.detach()
+        assert {task.result().reason for task in leaving} == {EndReason.LEFT}
+        assert agent.chat.ended
+
+    hold_a_chat(carrier, play)
+
+
+@every_carrier
 @pytest.mark.parametrize("path", ["agent", "visitor", "during an outage", "forgotten", "while away"])
 def test_rp15_the_end_is_announced_once_on_every_path(carrier: str, path: str):
     """And it is the last event; afterwards there is nothing to restore."""

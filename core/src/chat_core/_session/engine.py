@@ -242,7 +242,9 @@ class Engine:
         return goodbye.done() and not goodbye.cancelled() and goodbye.exception() is None
 
     async def detach(self) -> None:
-        """Give the session up without leaving the chat."""
+        """Give the session up without leaving the chat; a leaving that has begun comes to its end instead."""
+        while self.flow.leaving and self.ended is None:
+            await self.flow.changed()
         if self.ended is not None:
             await self.finished()
             return
