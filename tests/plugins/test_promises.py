@@ -352,6 +352,20 @@ def test_rp09_cancelled_at_any_moment_nothing_is_left(carrier: str):
 
 
 @every_carrier
+def test_rp09_a_start_with_a_fail_callback_is_cancelled_as_any_other(carrier: str):
+    """Who only wants to hear of failures would not miss the chat, and nobody else has it."""
+
+    async def chat(client: Client) -> None:
+        async with chat_core.start_session(**client.options()).fail(lambda _: None) as session:
+            await session.send_message("hello")
+
+    tick = 1
+    while not cancelled_at(carrier, tick, chat):
+        tick += 1
+    assert tick > 20
+
+
+@every_carrier
 def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carrier: str):
     """Whatever the moment, the state is still there, or the chat was left in order."""
 

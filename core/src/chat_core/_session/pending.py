@@ -48,7 +48,8 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
     """The outcome of an operation that starts when somebody wants it: at the first ``await``, ``async with``,
     ``.done`` or ``.fail``. It settles once, and what comes late is told at once.
 
-    Cancelling a task that awaits it cancels the operation, unless a callback or another task waits for it too.
+    Cancelling a task that awaits it cancels the operation, unless a ``.done`` callback or another task waits for
+    it too.
 
     Args:
         factory: makes the coroutine that does the work; called once.
@@ -73,8 +74,9 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         self._name = name
         self._task: asyncio.Task[T] | None = None
         self._used = False
-        #: Whoever would miss the operation if it were cancelled.
+        #: Whoever would miss the operation if it were cancelled: tasks, and whether a ``.done`` callback is there.
         self._waiting = 0
+        self._wanted = False
         self._callbacks: list[Callable[[asyncio.Task[T]], None]] = []
         self._told = False
         self._observed = False
@@ -107,6 +109,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
             RuntimeError: no event loop is running.
         """
         _check_callback("done", callback)
+        self._wanted = True
 
         def tell(task: asyncio.Task[T]) -> None:
             if not task.cancelled() and task.exception() is None:
@@ -193,7 +196,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         try:
             result = await asyncio.shield(task)
         except asyncio.CancelledError:
-            if self._waiting == 1 and not self._callbacks and not self._delivered:
+            if self._waiting == 1 and not self._wanted and not self._delivered:
                 if not task.done():
                     task.cancel()
                     # The operation may have something to leave behind in order; its own time limits bound that.
