@@ -132,6 +132,34 @@ def test_rp01_what_nobody_can_bring_is_said_to_be_lost(carrier: str):
 
 
 @every_carrier
+def test_rp01_a_server_that_began_to_count_anew_while_nobody_was_there_is_found_out(carrier: str):
+    """What it shows then is nothing that an earlier owner has finished, whatever its number."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        async with Client(carrier) as client:
+            files: dict[str, Any] = {}
+            options = client.options(state_storage=SimulatedDisk(files, Host(), loop.chance))
+            session = await chat_core.start_session(**options)
+            agent = await client.sandbox.next_chat()
+            await agent.join()
+            await agent.say("before")
+            await session.wait_for(MessageReceived, timeout=20)
+            await session.detach()
+            files["state"]["delivered"] = 30
+            session = await chat_core.restore_session(**options)
+            await agent.say("after")
+            heard = [await session.wait_for(MessageReceived, timeout=20) for _ in range(2)]
+            assert [(event.text, event.restored) for event in heard] == [("before", False), ("after", False)]
+            await session.leave()
+            (loss,) = losses(await everything(session))
+            assert (loss.after, loss.reason) == (30, LossReason.POSITION_RESET)
+
+    run_seeded(main(), seed=1)
+
+
+@every_carrier
 def test_rp02_what_comes_twice_is_handed_over_once_and_equal_texts_both_arrive(carrier: str):
     """The index alone tells."""
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from chat_core._contracts.transport import Batch, Reply, SendMessageCommand
-from chat_core._model.errors import AmbiguousError, ChatError, RefusedError, SessionEndedError
-from chat_core._model.events import AgentConnected, Event, MessageReceived
+from chat_core._model.errors import AmbiguousError, ChatError, NotSentError, RefusedError, SessionEndedError
+from chat_core._model.events import AgentConnected, ContinuityLost, Event, LossReason, MessageReceived
 from chat_core._session.outbox import Outbox, OutboxLimits
 from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import SavedMessage, Stage
@@ -182,6 +182,86 @@ def test_rp04_a_try_whose_fate_was_unknown_is_repeated_after_the_time_to_leave_i
         receipt = rig.put("1")
         await rig.outbox.drained()
         assert (rig.sent, receipt.attempts, receipt.state) == (["1", "1"], 2, ReceiptState.ACCEPTED)
+
+    run_virtually(main())
+
+
+def test_rp04_a_message_that_shows_while_its_repetition_waits_for_a_link_is_not_sent_again():
+    """The second try never left, and by the time of the third the first one stands in the transcript."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.faults = [AmbiguousError("no answer"), NotSentError("no connection")]
+        receipt = rig.put("1")
+        while len(rig.sent) < 2:
+            await asyncio.sleep(0.1)
+        rig.outbox.saw(shown(2))
+        await rig.outbox.drained()
+        assert (rig.sent, receipt.state) == (["1", "1"], ReceiptState.ECHOED)
+
+    run_virtually(main())
+
+
+def test_rp04_before_another_try_the_transcript_is_read_again():
+    """What happened while there was no connection is not known before."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.faults = [AmbiguousError("no answer"), NotSentError("no connection")]
+        rig.put("1")
+        await rig.outbox.drained()
+        assert len(rig.sent) == 3
+        # After the answer that was lost, before the third try, and after it for a second copy.
+        assert rig.flow.read_backs == 3
+
+    run_virtually(main())
+
+
+def test_rp05_a_server_that_asks_for_patience_keeps_no_message_beyond_its_time():
+    """Who sends is told after the time that a message may wait, not after that for which the server wants silence."""
+
+    async def main() -> None:
+        rig = Rig(age=10.0)
+        rig.faults = [NotSentError("too many requests", retry_after=3600.0)]
+        receipt = rig.put("1")
+        async with asyncio.timeout(11):
+            await rig.outbox.drained()
+        assert (rig.sent, receipt.state) == (["1"], ReceiptState.EXPIRED)
+
+    run_virtually(main())
+
+
+def test_rp04_after_a_position_reset_a_message_of_before_takes_nobody_s_place():
+    """It was accepted and never shown; the numbers that follow the reset are lower than its own."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.flow.position = 10
+        old = rig.put("1")
+        await rig.outbox.drained()
+        rig.outbox.saw(ContinuityLost(after=10, reason=LossReason.POSITION_RESET))
+        rig.flow.position, rig.flow.epoch = 4, 1
+        new = rig.put("2")
+        await rig.outbox.drained()
+        rig.outbox.saw(shown(5))
+        assert (old.index, new.index) == (None, 5)
+        assert rig.outbox.snapshot() == ()
+
+    run_virtually(main())
+
+
+def test_rp04_a_message_on_its_way_during_a_position_reset_is_saved_as_not_to_be_repeated():
+    """The next process cannot find out either whether it arrived."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.faults = [AmbiguousError("no answer")]
+        rig.put("1")
+        await asyncio.sleep(0.5)
+        rig.outbox.saw(ContinuityLost(after=10, reason=LossReason.POSITION_RESET))
+        (saved,) = rig.outbox.snapshot()
+        assert (saved.stage, saved.resend) == (Stage.SENT, "never")
+        await rig.outbox.close()
 
     run_virtually(main())
 

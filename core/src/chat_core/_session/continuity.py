@@ -120,6 +120,15 @@ class Continuity:
 
     # ---------------------------------------------------------------- what the transport reports
 
+    def begin(self, batch: Batch, now: float) -> list[Event]:
+        """Take what came with the start or restore of a chat that goes on."""
+        out: list[Event] = []
+        if self._positions and batch.next_position is not None and batch.next_position <= self._restored_until:
+            # The server began to count anew while nobody was there: no earlier owner has seen what it shows now.
+            out.append(ContinuityLost(after=self._restored_until, reason=LossReason.POSITION_RESET))
+            self.epoch += 1
+        return [*out, *self.receive(batch, now)]
+
     def receive(self, batch: Batch, now: float) -> list[Event]:
         """Take a batch that was pushed, or that came with an answer to a command."""
         if self.finished:

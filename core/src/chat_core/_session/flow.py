@@ -90,9 +90,12 @@ class Flow:
 
     def begin(self, opened: Opened) -> None:
         """Take what came with the start or restore, and listen."""
-        self.receive(opened.batch)
         if opened.ended is not None:
+            self.receive(opened.batch)
             self.end(opened.ended)
+        else:
+            self._on_batch(opened.batch)
+            self._take(self._machine.begin(opened.batch, self._loop.time()))
         self._receiver = self._loop.create_task(self._receive(), name="chat-core: receive")
 
     def receive(self, batch: Batch) -> None:

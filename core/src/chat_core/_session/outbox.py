@@ -22,7 +22,7 @@ from chat_core._model.errors import (
     StorageError,
     TransportError,
 )
-from chat_core._model.events import Event, MessageReceived
+from chat_core._model.events import ContinuityLost, Event, LossReason, MessageReceived
 from chat_core._session.flow import Flow
 from chat_core._session.receipts import Receipt, ReceiptState
 from chat_core._session.state import SavedMessage, Stage
@@ -112,6 +112,8 @@ class Outbox:
         self._current: _Entry | None = None
         #: Entries that were put on the wire and are not in the transcript yet, oldest first.
         self._unclaimed: deque[_Entry] = deque()
+        #: The numbering of the events that are seen now.
+        self._epoch = 0
         #: The last one that was sent more than once: an own message that nobody claims is its second copy.
         self._repeated: Receipt | None = None
         self._task: asyncio.Task[None] | None = None
@@ -187,13 +189,18 @@ class Outbox:
             SavedMessage(
                 text=entry.command.text,
                 type=entry.command.type,
-                resend=entry.resend,
+                resend="never" if self._is_stale(entry) else entry.resend,
                 stage=_stage(entry),
                 before=entry.before,
                 queued_at=round(entry.queued_at + offset, 1),
             )
             for entry in self._open
+            if not (self._is_stale(entry) and entry.receipt.state is ReceiptState.ACCEPTED)
         )
+
+    def _is_stale(self, entry: _Entry) -> bool:
+        """It left under an earlier numbering: no transcript that can be read now tells what became of it."""
+        return entry.leaving and entry.epoch != self._epoch
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -225,12 +232,17 @@ class Outbox:
 
     def saw(self, event: Event) -> None:
         """Look whether an event is one of our messages. The order decides, never the text: servers trim and filter."""
+        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+            self._epoch += 1
         if not self._can_read_back or not isinstance(event, MessageReceived) or not event.own or event.index is None:
             return
-        if self._unclaimed and event.index > self._unclaimed[0].before:
-            entry = self._unclaimed.popleft()
+        # What left under an earlier numbering stands nowhere in this one, and must not keep others from their places.
+        candidates = [entry for entry in self._unclaimed if entry.epoch == self._epoch]
+        if candidates and event.index > candidates[0].before:
+            entry, *others = candidates
+            self._unclaimed.remove(entry)
             entry.receipt.show(event.index)
-            for later in self._unclaimed:
+            for later in others:
                 # Behind it in order is behind it in the transcript, also for whoever reads that from its beginning.
                 later.before = max(later.before, event.index)
             self._touch()
@@ -294,7 +306,13 @@ class Outbox:
                 reply = await self._send(entry.command)
             except NotSentError as error:
                 self._take_back(entry)
-                await asyncio.sleep(self.limits.pause if error.retry_after is None else error.retry_after)
+                pause = self.limits.pause if error.retry_after is None else error.retry_after
+                if receipt.attempts == 0:
+                    pause = min(pause, max(0.0, entry.queued_at + self.limits.age - self._loop.time()))
+                await asyncio.sleep(pause)
+                # An earlier attempt may have shown itself in the meantime, or while the link was away.
+                if receipt.attempts and await self._settle(entry, error):
+                    return
             except RefusedError as error:
                 self._fail(entry, ReceiptState.REJECTED, error)
                 return
