@@ -295,6 +295,42 @@ def test_rp07_one_push_that_is_lost_on_a_healthy_connection_is_found(carrier: st
 
 
 @every_carrier
+def test_rp07_who_does_not_wait_for_the_transcript_says_nothing_about_the_link(carrier: str):
+    """A program that gives a question up after some milliseconds has no evidence of a dead server."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        await asyncio.sleep(5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await session.get_transcript()
+        await asyncio.sleep(30)
+        await session.leave()
+        assert not [event for event in await everything(session) if isinstance(event, Interrupted)]
+
+    hold_a_chat(carrier, play)
+
+
+@pytest.mark.parametrize("how", ["asked to wait", "refused"])
+def test_rp07_polls_that_bring_nothing_for_long_are_an_interruption(how: str):
+    """Whether the server wants silence for an hour or refuses each of them: nothing is heard meanwhile."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        began = asyncio.get_running_loop().time()
+        if how == "asked to wait":
+            client.sandbox.faults.answer_http(429, retry_after=600, operation="requestNotifications")
+        else:
+            client.sandbox.faults.refuse_next("requestNotifications", 500, "not now", count=60)
+        await session.wait_for(Interrupted, timeout=HEARTBEAT)
+        await agent.say("meanwhile")
+        await session.wait_for(MessageReceived, timeout=3600)
+        if how == "asked to wait":
+            assert asyncio.get_running_loop().time() - began > 600
+        await session.leave()
+
+    hold_a_chat("rest", play)
+
+
+@every_carrier
 def test_rp08_it_never_gives_up_while_the_server_may_hold_the_chat(carrier: str):
     """Ten minutes away: overdue is said once, and tries go on, fewer than one in ten seconds."""
 

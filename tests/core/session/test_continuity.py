@@ -774,6 +774,34 @@ def test_rp08_each_overdue_interruption_is_said():
         session.link_up(began + 50.0)
 
 
+def test_rp03_after_a_refused_resumption_a_gap_waits_no_longer_than_any_other():
+    """The server is asked about a gap at once, and now and then about what it may hold back."""
+    session = machine()
+    session.receive(batch(1), 0.0)
+    session.link_down(10.0)
+    session.link_up(11.0)
+    assert session.fetch_due(11.0) == 2
+    assert session.fetch_failed(11.1, refused=True) == []
+    session.receive(batch(3), 20.0)
+    assert session.fetch_due(20.25) == 2
+    assert places(session.fetched(batch(2, 3, next_position=4), 20.3)) == [2, 3]
+    assert session.fetch_due(80.2) is None
+    assert session.fetch_due(80.3) == 4
+
+
+def test_rp01_a_refused_resumption_is_tried_again_each_minute():
+    """Whatever is pushed meanwhile."""
+    session = machine()
+    session.receive(batch(1), 0.0)
+    session.link_down(10.0)
+    session.link_up(11.0)
+    session.fetch_due(11.0)
+    session.fetch_failed(11.1, refused=True)
+    session.receive(batch(2, next_position=3), 60.0)
+    assert session.wakeup() == 71.1
+    assert session.fetch_due(71.1) == 3
+
+
 def test_rp01_what_was_settled_by_a_refusal_a_reset_or_a_loss_is_asked_no_more():
     """Neither a doubt nor a wish is left."""
     refused = machine()

@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
 
 from chat_core import (
     AgentConnected,
@@ -38,6 +41,7 @@ from chat_core import (
 from chat_gms.http import CookieBox
 from chat_transport_cometd import CometdOptions, _link, _transport
 from chat_transport_cometd._carriers.long_polling import LongPolling
+from chat_transport_cometd._carriers.websocket import WebSocket
 from chat_transport_cometd._transport import make_transport
 from plugins.transport_cometd.cometd_server import CometdServer
 from plugins.transport_cometd.rig import ADA, CARRIERS, Inbox, Recorder, chatting, make, run, until
@@ -1177,6 +1181,45 @@ def test_a_request_that_is_broken_off_with_its_carrier_is_ambiguous():
         await carrier.aclose()
         with pytest.raises((AmbiguousError, NotSentError)):
             await sending
+        server.close()
+        await server.wait_closed()
+
+    run(main())
+
+
+def test_rp09_a_closing_that_is_cancelled_closes_the_socket_all_the_same():
+    """A server that does not answer the closing handshake, and a program that does not wait for it."""
+
+    async def main() -> None:
+        gone = asyncio.Event()
+
+        async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            protocol = ServerProtocol()
+            protocol.receive_data(await reader.readuntil(b"\r\n\r\n"))
+            (request,) = protocol.events_received()
+            assert isinstance(request, Request)
+            protocol.send_response(protocol.accept(request))
+            writer.writelines(protocol.data_to_send())
+            await reader.read()
+            gone.set()
+            writer.close()
+
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        wire: Any = None
+        carrier = WebSocket(
+            f"http://127.0.0.1:{port}/", CometdOptions(), cookies=CookieBox(), wire=wire, max_message_size=1024
+        )
+        await carrier.open()
+        assert carrier._socket is not None
+        closing = asyncio.create_task(carrier.aclose())
+        while carrier._socket.state is not State.CLOSING:
+            await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        async with asyncio.timeout(5):
+            await gone.wait()
         server.close()
         await server.wait_closed()
 

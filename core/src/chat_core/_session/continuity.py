@@ -106,6 +106,8 @@ class Continuity:
         self._fetch_wanted = False
         # The link is new, and no fetch over it was answered yet.
         self._resuming = False
+        # When the server, having refused the first one, is asked again.
+        self._resume_at = math.inf
         # The hint when it was asked: the answer is newer than that.
         self._asked_hint = 1
         # Fetches in a row that brought nothing usable.
@@ -209,6 +211,7 @@ class Continuity:
         self._fetching = self.expected
         self._asked_hint = self._hint
         self._fetch_wanted = False
+        self._resume_at = math.inf
         return self._fetching
 
     def fetched(self, answer: Batch, now: float) -> list[Event]:
@@ -250,8 +253,7 @@ class Continuity:
         if refused:
             if self._resuming:
                 # Without this answer a server may push nothing over the new link, so it is asked now and then.
-                self._fetch_wanted = True
-                self._not_before = now + self.timing.check
+                self._resume_at = now + self.timing.check
             else:
                 # A refused check proves nothing about gaps; only the checking stops ("unproven on GMS").
                 self._check_refused = True
@@ -447,6 +449,8 @@ class Continuity:
         times = [math.inf]
         if self._fetch_wanted:
             times.append(self._not_before)
+        if self._resuming:
+            times.append(max(self._resume_at, self._not_before))
         if self._gap_since is not None:
             hold = 0.0 if self._ending is not None else self.timing.hold
             times.append(max(self._gap_since + hold, self._not_before))

@@ -56,8 +56,11 @@ from chat_transport_rest.options import RestOptions
 __all__ = ["RestTransport", "make_transport"]
 
 FORM: Final = "application/x-www-form-urlencoded"
-#: Seconds for which statusCode 1 ("an error that may pass") is tried over before the link counts as down.
+#: Seconds for which polls that are refused, or answered with statusCode 1 ("an error that may pass"), are tried over
+#: before the link counts as down; at once where the next try comes later than that.
 PATIENCE: Final = 20.0
+#: Seconds after which an answer to a question is long in coming.
+SLOW: Final = 3.0
 
 
 class _PassingError(AmbiguousError):
@@ -130,12 +133,14 @@ class RestTransport:
 
     async def fetch(self, position: int) -> Batch:
         """Ask for the transcript from an index on; the answer is this request's own."""
+        began = self._now()
         try:
             async with self._refreshing:
                 envelope = await self._ask(rest.refresh(self._keys, position))
         except asyncio.CancelledError:
-            # Whoever asked has waited long enough; a gap is closed over a new link rather than given up over this one.
-            self._set_down("the server does not answer")
+            if self._now() - began > SLOW:
+                # A gap is closed over a new link rather than given up over this one.
+                self._set_down("the server does not answer")
             raise
         # Polls go on from where they were: what is fetched here need not have reached the session's log.
         highest = self._highest
@@ -210,15 +215,18 @@ class RestTransport:
                 if error.session_unknown:
                     return  # the end was put by _ask
                 self._log.warning("a poll was refused", str(error))
+                passing_since = passing_since or self._now()
                 pause = backoff.failed(self._now())
+                if self._now() + pause - passing_since > PATIENCE:
+                    self._set_down(error.description)
             except TransportError as error:
                 passing_since = passing_since or self._now()
                 quiet = isinstance(error, _PassingError) or (
                     isinstance(error, NotSentError) and error.retry_after is not None
                 )
-                if not quiet or self._now() - passing_since > PATIENCE:
-                    self._set_down(error.description)
                 pause = backoff.failed(self._now(), retry_after=getattr(error, "retry_after", None))
+                if not quiet or self._now() + pause - passing_since > PATIENCE:
+                    self._set_down(error.description)
             else:
                 passing_since = None
                 backoff.worked(self._now())

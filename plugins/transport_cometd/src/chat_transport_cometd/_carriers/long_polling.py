@@ -92,12 +92,14 @@ class LongPolling:
         self._wire.messages(received)
 
     async def aclose(self) -> None:
-        """Close every connection, a held poll included."""
+        """Close every connection, a held poll included, whatever becomes of whoever waits for that."""
         for request in list(self._requests):
             request.cancel()
-        await asyncio.gather(*self._requests, return_exceptions=True)
-        with contextlib.suppress(Exception):
-            await self._http.aclose()
+        try:
+            await asyncio.gather(*self._requests, return_exceptions=True)
+        finally:
+            with contextlib.suppress(Exception):
+                await self._http.aclose()
 
     def _refused(self, answer: Answer) -> Exception:
         words = f"{self._url} answered HTTP {answer.status}"

@@ -112,17 +112,18 @@ class WebSocket:
             raise AmbiguousError("the WebSocket broke while a message was sent") from error
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        if self._socket is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(CLOSE_TIMEOUT):
-                    await self._socket.close()
-            transport = self._socket.transport
-            if not transport.is_closing():
-                transport.abort()
+        """Close the connection, whatever becomes of whoever waits for that."""
+        try:
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.gather(self._reader, return_exceptions=True)
+            if self._socket is not None:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(CLOSE_TIMEOUT):
+                        await self._socket.close()
+        finally:
+            if self._socket is not None and not self._socket.transport.is_closing():
+                self._socket.transport.abort()
 
     async def _read(self, socket: ClientConnection) -> None:
         reason = "the WebSocket was closed"
