@@ -267,7 +267,6 @@ class Link:
                 worked = False
             if worked:
                 self._log.info(f"{name} works again and is used from now on")
-                self._choice.worked(name)
                 self._exchange.break_off(_BetterCarrierError(f"changing to {name}"))
                 return
             self._choice.failed(name, self._now())
@@ -308,7 +307,7 @@ class Link:
             try:
                 await carrier.open()
                 await self._begin_session(carrier)
-            except (NotSentError, AmbiguousError, ProtocolError, LostError, TimeoutError) as error:
+            except (NotSentError, AmbiguousError, RefusedError, ProtocolError, LostError, TimeoutError) as error:
                 self._log.info("no connection over " + name, _words(error))
                 self._choice.failed(name, self._now())
                 problem = _worse(problem, error)
