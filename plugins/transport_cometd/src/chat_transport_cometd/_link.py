@@ -35,8 +35,8 @@ from chat_transport_cometd._exchange import Exchange, LostError, SessionUnknownE
 
 __all__ = ["CarrierMaker", "Link", "LinkEvents"]
 
-#: Seconds for the farewell.
-FAREWELL: Final = 1.0
+#: Seconds for the farewell; with those for the carrier's own closing no more than a session has left (RP-9).
+FAREWELL: Final = 0.5
 #: Answers to a connect that come quicker than this (seconds) and bring nothing were not held.
 _NOT_HELD: Final = 0.05
 #: So many of them in a row are a server that does not hold connects; then there is a pause (seconds) between two.
