@@ -462,6 +462,29 @@ def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carri
 
 
 @every_carrier
+@pytest.mark.parametrize("sending", [False, True])
+@pytest.mark.parametrize("fault", ["refusing", "upstream_lost", "downstream_lost"])
+def test_rp09_leaving_takes_no_longer_than_five_seconds(carrier: str, fault: str, sending: bool):
+    """Whatever the network does, the transport's own closing included; a message on its way keeps nobody back."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        await asyncio.sleep(5)
+        setattr(client.network, fault, True)
+        if fault == "refusing":
+            client.network.abort()
+        if sending:
+            session.send_message("and another thing").fail(lambda _: None)
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(5.1):
+            ended = await session.leave()
+        assert ended.error is not None
+        if fault == "downstream_lost":
+            assert agent.chat.ended
+
+    hold_a_chat(carrier, play)
+
+
+@every_carrier
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
 def test_rp09_who_detaches_while_others_leave_waits_for_the_end(carrier: str, delay: float):
     """Bounded as the leaving is, also when the server takes the leaving and never says that the chat is over."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 import chat_core
-from chat_core import Continued, ContinuityLost, Interrupted, MessageReceived, Session
+from chat_core import Continued, ContinuityLost, Interrupted, MessageReceived, RefusedError, Session
+from chat_transport_cometd._carriers.base import Carrier
+from chat_transport_cometd._link import Link
 from support.simulation.client import Client
 from support.simulation.loop import run_seeded
 
@@ -93,3 +97,32 @@ def test_rp08_a_websocket_that_breaks_falls_back_and_comes_back():
             await session.leave()
 
     run_seeded(main(), seed=2)
+
+
+def test_rp08_a_websocket_over_which_the_subscription_is_refused_costs_no_session(monkeypatch: pytest.MonkeyPatch):
+    """The trial works and the change does not: long polling goes on, and is given up less and less."""
+    begin_session = Link._begin_session
+
+    async def refuse(link: Link, carrier: Carrier) -> None:
+        if carrier.name == "websocket":
+            raise RefusedError("the server refused /meta/subscribe: 403")
+        await begin_session(link, carrier)
+
+    monkeypatch.setattr(Link, "_begin_session", refuse)
+
+    async def main() -> None:
+        async with Client("cometd-websocket") as client:
+            client.sandbox.faults.refuse_websocket = True
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join()
+            client.sandbox.faults.refuse_websocket = False
+            await session.wait_for(Interrupted, timeout=61)
+            await session.wait_for(Continued, timeout=5)
+            assert carrier(session) == "long-polling"
+            await session.send_message("over long polling", until="echoed")
+            await asyncio.sleep(3600)
+            await session.leave()
+            assert len([event async for event in session.events() if isinstance(event, Interrupted)]) <= 9
+
+    run_seeded(main(), seed=3)

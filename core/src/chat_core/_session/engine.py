@@ -47,7 +47,11 @@ __all__ = ["Engine"]
 
 E = TypeVar("E", bound=Event)
 
-#: Seconds in which a session is left or detached (RP-9).
+#: Seconds for saying goodbye. What the transport needs for closing comes on top of it, and 5 s are all there is (RP-9).
+GOODBYE_TIMEOUT: Final = 4.0
+#: Seconds of these in which messages may still leave: no agent is to wait for who is gone because one of them cannot.
+DRAIN_TIMEOUT: Final = 2.0
+#: Seconds after which a transport that does not close is left behind.
 CLOSE_TIMEOUT: Final = 5.0
 #: Seconds that a leaving goes on after whoever asked for it was cancelled.
 CANCELLED_TIMEOUT: Final = 2.0
@@ -281,8 +285,10 @@ class Engine:
         """Leave the chat on the server, within the time allowed; returns why the server did not confirm."""
         problem: ChatError = NotSentError("the server did not confirm in time that the visitor left")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT):
-                await self.outbox.drained()
+            async with asyncio.timeout(GOODBYE_TIMEOUT):
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(DRAIN_TIMEOUT):
+                        await self.outbox.drained()
                 while not self.flow.finished:
                     # Without a link as well: the transport may hurry to get one.
                     try:

@@ -35,8 +35,8 @@ from chat_transport_cometd._exchange import Exchange, LostError, SessionUnknownE
 
 __all__ = ["CarrierMaker", "Link", "LinkEvents"]
 
-#: Seconds for the farewell.
-FAREWELL: Final = 1.0
+#: Seconds for the farewell; with those for the carrier's own closing no more than a session has left (RP-9).
+FAREWELL: Final = 0.5
 #: Answers to a connect that come quicker than this (seconds) and bring nothing were not held.
 _NOT_HELD: Final = 0.05
 #: So many of them in a row are a server that does not hold connects; then there is a pause (seconds) between two.
@@ -267,7 +267,6 @@ class Link:
                 worked = False
             if worked:
                 self._log.info(f"{name} works again and is used from now on")
-                self._choice.worked(name)
                 self._exchange.break_off(_BetterCarrierError(f"changing to {name}"))
                 return
             self._choice.failed(name, self._now())
@@ -308,7 +307,7 @@ class Link:
             try:
                 await carrier.open()
                 await self._begin_session(carrier)
-            except (NotSentError, AmbiguousError, ProtocolError, LostError, TimeoutError) as error:
+            except (NotSentError, AmbiguousError, RefusedError, ProtocolError, LostError, TimeoutError) as error:
                 self._log.info("no connection over " + name, _words(error))
                 self._choice.failed(name, self._now())
                 problem = _worse(problem, error)

@@ -21,7 +21,7 @@ from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
 __all__ = ["WebSocket"]
 
 #: Seconds for the closing handshake.
-CLOSE_TIMEOUT: Final = 1.0
+CLOSE_TIMEOUT: Final = 0.5
 #: Characters of a refusal's text that are shown.
 _LONGEST_SHOWN: Final = 300
 
