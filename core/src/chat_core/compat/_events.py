@@ -46,7 +46,7 @@ class BrowserObject(SimpleNamespace):
         return None
 
     def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+        return vars(self).get(name)
 
     def __contains__(self, name: object) -> bool:
         return name in vars(self)
