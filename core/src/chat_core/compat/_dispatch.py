@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,7 @@ from chat_core._model.events import (
     Event,
     Interrupted,
     MessageReceived,
+    PushUrl,
     SessionEnded,
 )
 from chat_core._session.pending import Pending
@@ -34,6 +36,7 @@ _KINDS: Final = (
     AgentDisconnected,
     AgentTyping,
     MessageReceived,
+    PushUrl,
     SessionEnded,
     ErrorReported,
     Interrupted,
@@ -66,13 +69,12 @@ class Dispatcher:
         #: Awaitables that plain callbacks returned; the event loop alone holds tasks weakly.
         self._loose: set[asyncio.Future[Any]] = set()
 
-    def add(self, kind: type[Event], callback: Any, subscribe: Callable[..., Subscription[Any]]) -> None:
+    def add(self, kind: type[Event], callback: Any) -> None:
         """Call back for each event of a kind, now for those that have been.
 
         Args:
             kind: one of the kinds that the browser library knows.
             callback: plain or async, with one argument or none.
-            subscribe: makes a reader of its own for this kind.
 
         Raises:
             OptionTypeError: the callback cannot be called.
@@ -81,7 +83,7 @@ class Dispatcher:
             raise OptionTypeError(f"a callback must be callable, not {callback!r}")
         tell = as_in_javascript(callback)
         if _is_async(callback) or self._memory is None:
-            subscribe(lambda event: tell(to_browser(event)))
+            self._session.on_event(_only(kind, tell))
             return
         if self._reader is None:
             self._callbacks[kind].append(tell)
@@ -100,7 +102,7 @@ class Dispatcher:
                     await self._end_told.wait()
 
     def _dispatch(self, event: Event) -> None:
-        kind = next((kind for kind in _KINDS if isinstance(event, kind)), None)
+        kind = _kind(event)
         if kind is None:
             return
         # Remembered first, and the list copied: a callback added by a callback is told of this event once.
@@ -147,6 +149,19 @@ class Dispatcher:
     def _failed(self, tell: Callable[[Any], Any], error: BaseException) -> None:
         name = getattr(tell, "__qualname__", type(tell).__name__)
         self._session._parts.log.error("a callback failed", name, error)  # noqa: SLF001 - the session's own logger
+
+
+def _kind(event: Event) -> type[Event] | None:
+    if isinstance(event, PushUrl):
+        return MessageReceived
+    return next((kind for kind in _KINDS if isinstance(event, kind)), None)
+
+
+def _only(wanted: type[Event], tell: Callable[[Any], Any]) -> Callable[[Event], Any]:
+    def call(event: Event) -> Any:
+        return tell(to_browser(event)) if _kind(event) is wanted else None
+
+    return functools.wraps(tell)(call)
 
 
 def _is_async(callback: Any) -> bool:

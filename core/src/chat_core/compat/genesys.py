@@ -203,42 +203,43 @@ class BrowserSession:
 
     def onAgentConnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each agent that joined or joins: ``party``, ``index``, ``timestamp``, ``restored``."""
-        self._dispatcher.add(AgentConnected, callback, self.session.on_agent_connected)
+        self._dispatcher.add(AgentConnected, callback)
 
     def onAgentDisconnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each agent that left or leaves: ``party``, ``index``, ``timestamp``, ``restored``."""
-        self._dispatcher.add(AgentDisconnected, callback, self.session.on_agent_disconnected)
+        self._dispatcher.add(AgentDisconnected, callback)
 
     def onAgentTyping(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when an agent starts or stops typing: ``party``, ``isTyping``, ``index``."""
-        self._dispatcher.add(AgentTyping, callback, self.session.on_agent_typing)
+        self._dispatcher.add(AgentTyping, callback)
 
     def onMessageReceived(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each message, the visitor's own included.
 
         The event has ``content.text``, ``content.type.text`` or ``.url``, ``party.id``, ``.name``, ``.type.agent``,
-        ``.client`` or ``.external``, ``timestamp`` (ms), ``index``, ``restored``.
+        ``.client`` or ``.external``, ``timestamp`` (ms), ``index``, ``restored``. An address that the agent pushes is a
+        message whose ``content.type`` is ``url``.
         """
-        self._dispatcher.add(MessageReceived, callback, self.session.on_message_received)
+        self._dispatcher.add(MessageReceived, callback)
 
     def onSessionEnded(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the session is over: ``reason.leaveRequest``, ``.agent`` or ``.error``, ``restored``."""
-        self._dispatcher.add(SessionEnded, callback, self.session.on_session_ended)
+        self._dispatcher.add(SessionEnded, callback)
 
     def onError(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each error the server reports: ``error.code``, ``error.description``, ``restored``.
 
         It does not by itself mean that the session is over.
         """
-        self._dispatcher.add(ErrorReported, callback, self.session.on_error_reported)
+        self._dispatcher.add(ErrorReported, callback)
 
     def onInterrupted(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection breaks."""
-        self._dispatcher.add(Interrupted, callback, self.session.on_interrupted)
+        self._dispatcher.add(Interrupted, callback)
 
     def onContinued(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection is back."""
-        self._dispatcher.add(Continued, callback, self.session.on_continued)
+        self._dispatcher.add(Continued, callback)
 
     def _command(self, name: str, make: Callable[[], Pending[Any]]) -> Promise:
         """Start a command whose ``done`` is a bare acknowledgement."""
