@@ -29,6 +29,7 @@ from chat_core._session.session import Session
 from chat_core.compat._dispatch import Dispatcher
 from chat_core.compat._events import BrowserObject, raw
 from chat_core.compat._promise import Promise
+from chat_core.compat._transport import adapted, is_browser_transport
 
 __all__ = ["BrowserObject", "BrowserSession", "EndedError", "Promise", "restoreSession", "startSession"]
 
@@ -96,6 +97,10 @@ def _launch(
     if isinstance(storage, Mapping) and {"read", "write"} <= storage.keys():
         # The API page's own form: {read: function, write: function}.
         given["state_storage"] = SimpleNamespace(read=storage["read"], write=storage["write"])
+
+    transport = given.get("transport")
+    if transport is not None and is_browser_transport(transport):
+        given["transport"] = adapted(transport)
 
     async def run() -> BrowserSession:
         return BrowserSession(await launcher(**given))
