@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chat_core import AmbiguousError
+from chat_core import AmbiguousError, RefusedError, SendMessageCommand
 from chat_core.compat._transport import COMMANDS, adapted
 from chat_core.compat.genesys import restoreSession, startSession
 from support.browser import Shelf, failure
@@ -257,7 +257,77 @@ def test_s5_1_restoring_calls_no_start():
     assert events == [("before", True)]
     assert calls[:2] == ["init", "getTranscript"]
     assert "startSession" not in calls
-    assert name.endswith(":Ported")
+    assert name == f"{Ported.__module__}:Ported"
+
+
+def test_s5_1_a_chat_that_the_transport_does_not_know_any_more_is_nothing_to_restore():
+    """``getTranscript`` fails with code 50: the event has no error, and the state is cleared."""
+
+    async def main() -> Any:
+        shelf, second = Shelf(), Ported()
+        await (await startSession({"transport": Ported(), "stateStorage": shelf})).session.detach()
+        second.instead["getTranscript"] = Deferred({"error": {"code": 50, "description": "unknown"}}, fails=True)
+        return await failure(restoreSession({"transport": second, "stateStorage": shelf})), shelf.state
+
+    event, state = run_virtually(main())
+    assert "error" not in event
+    assert state is None
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_s5_1_the_transcript_is_complete_whether_indexes_are_counted_from_0_or_1(first: int):
+    """One entry too many is asked for, and what was not wanted is left out."""
+
+    async def main() -> list[Any]:
+        link = adapted(Ported())
+        link._theirs.instead["getTranscript"] = {
+            "transcript": [
+                {"type": "MessageReceived", "index": index, "party": ADA, "content": {"text": str(index)}}
+                for index in range(3 - 1 + first, 6)
+            ]
+        }
+        batch = await link.fetch(3)
+        return [event.index for event in batch.events], batch.next_position, (await link.fetch(9)).next_position
+
+    assert asyncio.run(main()) == ([3, 4, 5], 6, 9)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(51, RefusedError), (150, AmbiguousError), (100, AmbiguousError)])
+def test_s5_1_a_failure_of_the_network_is_not_taken_for_a_refusal(code: int, kind: type[Exception]):
+    """Whether the command arrived nobody can tell then, and a message is looked for in the transcript."""
+
+    async def main() -> None:
+        link = adapted(Ported())
+        link._theirs.instead["sendMessage"] = Deferred({"error": {"code": code, "description": "x"}}, fails=True)
+        with pytest.raises(kind):
+            await link.send(SendMessageCommand(text="x"))
+
+    asyncio.run(main())
+
+
+def test_s5_1_a_message_is_known_by_its_echo():
+    """The visitor's own messages are told by the party's type."""
+
+    async def script(session: Any, theirs: Ported) -> Any:
+        async with asyncio.timeout(5):
+            return (await session.session.send_message("Hello", until="echoed")).index
+
+    assert chat(script) == 1
+
+
+def test_s5_2_typing_takes_no_place_in_the_transcript():
+    """A message whose index a typing event had before is no duplicate."""
+
+    async def script(session: Any, theirs: Ported) -> list[str]:
+        texts: list[str] = []
+        session.onMessageReceived(lambda event: texts.append(event.content.text))
+        for text in "ab":
+            theirs.fire("AgentTyping", GRACE, isTyping=True)
+            theirs.fire("MessageReceived", GRACE, content={"text": text, "type": "text"})
+        await asyncio.sleep(1)
+        return texts
+
+    assert chat(script) == ["a", "b"]
 
 
 def test_s5_2_raw_events_reach_the_callbacks():
@@ -274,6 +344,7 @@ def test_s5_2_raw_events_reach_the_callbacks():
         theirs.fire("AgentConnected", ADA)
         theirs.fire("AgentConnected", GRACE)
         theirs.fire("MessageReceived", GRACE, content={"text": "https://x/", "type": "url"})
+        theirs.fire("MessageReceived", GRACE, content={"text": "https://y/", "type": {"url": True}})
         theirs.fire("MessageReceived", SYSTEM, content={"text": "hold on", "type": {"text": True}})
         theirs.fire("AgentDisconnected", GRACE)
         theirs.fire("AgentDisconnected", ADA)
@@ -285,6 +356,7 @@ def test_s5_2_raw_events_reach_the_callbacks():
     assert chat(script) == [
         ("connected", "Grace"),
         ("https://x/", "url", "agent"),
+        ("https://y/", "url", "agent"),
         ("hold on", "text", "external"),
         ("disconnected", "Grace"),
         ("typing", False),
@@ -330,9 +402,9 @@ def test_s2_6_a_bad_event_becomes_an_error_event_with_code_0(raw: Any):
 
 def test_s5_2_events_may_come_from_any_thread_and_after_the_end():
     """A transport that polls in a thread cannot be told to stop; what comes late is dropped."""
+    theirs = Ported()
 
     async def main() -> list[str]:
-        theirs = Ported()
         session = await startSession({"transport": theirs, "stateStorage": Shelf()})
         told = asyncio.Event()
         texts: list[str] = []
@@ -345,8 +417,8 @@ def test_s5_2_events_may_come_from_any_thread_and_after_the_end():
             await told.wait()
         thread.join()
         await session.leave()
-        theirs.fire("MessageReceived", GRACE, content=content)
-        await asyncio.sleep(0)
         return texts
 
-    assert asyncio.run(main()) == ["Hi"]
+    # Debugging tells what is done from a wrong thread.
+    assert asyncio.run(main(), debug=True) == ["Hi"]
+    theirs.fire("MessageReceived", GRACE, content={"text": "late", "type": "text"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import inspect
 from collections.abc import Callable
@@ -22,11 +21,10 @@ from chat_core._model.events import (
     PushUrl,
     SessionEnded,
 )
-from chat_core._session.pending import Pending
 from chat_core._session.session import Session
 from chat_core._session.subscriptions import Subscription
 from chat_core.compat._events import to_browser
-from chat_core.compat._promise import Promise, as_in_javascript
+from chat_core.compat._promise import as_in_javascript
 
 __all__ = ["Dispatcher"]
 
@@ -45,8 +43,6 @@ _KINDS: Final = (
 #: What is remembered for callbacks that come later, in events and in characters of text, as in the session's own log.
 MAX_EVENTS: Final = 10_000
 MAX_CHARACTERS: Final = 16 * 1024 * 1024
-#: Seconds in which callbacks hear of the end before the promise of ``leave`` settles all the same.
-_END_TIMEOUT: Final = 1.0
 
 
 class Dispatcher:
@@ -65,7 +61,6 @@ class Dispatcher:
         self._characters = 0
         #: Reads for all plain callbacks. None until there is one: what nobody was told does not count as delivered.
         self._reader: Subscription[Event] | None = None
-        self._end_told = asyncio.Event()
         #: Awaitables that plain callbacks returned; the event loop alone holds tasks weakly.
         self._loose: set[asyncio.Future[Any]] = set()
 
@@ -94,13 +89,6 @@ class Dispatcher:
             self._call(tell, to_browser(event))
         self._callbacks[kind].append(tell)
 
-    async def end_told(self) -> None:
-        """Wait until the plain callbacks were told of the end, within reason."""
-        if self._reader is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_END_TIMEOUT):
-                    await self._end_told.wait()
-
     def _dispatch(self, event: Event) -> None:
         kind = _kind(event)
         if kind is None:
@@ -110,8 +98,6 @@ class Dispatcher:
         shape = to_browser(event)
         for tell in tuple(self._callbacks[kind]):
             self._call(tell, shape)
-        if isinstance(event, SessionEnded):
-            self._end_told.set()
 
     def _remember(self, kind: type[Event], event: Event) -> None:
         if self._memory is None:
@@ -135,8 +121,8 @@ class Dispatcher:
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a stranger's callback
             self._failed(tell, error)
             return
-        # A promise that an arrow function happens to return goes its own way.
-        if inspect.isawaitable(result) and not isinstance(result, Promise | Pending):
+        # Such as the promise that a lambda happens to return: the next event does not wait for it.
+        if inspect.isawaitable(result):
             task = asyncio.ensure_future(result)
             self._loose.add(task)
             task.add_done_callback(lambda task: self._ended(tell, task))

@@ -98,7 +98,7 @@ class BrowserTransport:
     def __init__(self, theirs: Any) -> None:
         self._theirs = theirs
         self._session_id = ""
-        #: The highest index seen; typing has indexes that no transcript shows.
+        #: The highest index seen.
         self._highest = 0
         self._queue: asyncio.Queue[Incoming | None] = asyncio.Queue()
         self._closed = False
@@ -239,6 +239,9 @@ def _read(name: Any, raw: Any) -> Event:
         "own": kind is PartyType.CLIENT,
         "timestamp": None if stamp is None else dt.datetime.fromtimestamp(stamp / 1000, dt.UTC),
     }
+    if name == "AgentTyping":
+        # It is in no transcript, so its index may be that of the next event, which must not pass for a duplicate.
+        shared["index"] = None
     agent = kind is PartyType.AGENT
     match name:
         case "AgentConnected":
@@ -268,11 +271,10 @@ def _settled(done: Callable[..., Any], fail: Any) -> asyncio.Future[Any]:
 
     def failed(event: Any = None) -> None:
         info = _error(event)
-        # Without a code nobody can tell whether the command arrived.
-        error = (
-            RefusedError(info.description, code=info.code) if info.code else AmbiguousError(info.description, code=0)
-        )
-        loop.call_soon_threadsafe(settle, None, error)
+        # Without a code, and where server or network are the cause, nobody can tell whether the command arrived.
+        refused = info.code > 0 and not 100 <= info.code < 200
+        kind = RefusedError if refused else AmbiguousError
+        loop.call_soon_threadsafe(settle, None, kind(info.description, code=info.code))
 
     if callable(fail):
         fail(failed)

@@ -177,7 +177,6 @@ class BrowserSession:
 
         async def run() -> None:
             ended = await self.session.leave()
-            await self._dispatcher.end_told()
             if ended.error is not None:
                 raise ChatError(ended.error.description, code=ended.error.code)
 
