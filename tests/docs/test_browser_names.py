@@ -14,6 +14,8 @@ from chat_core._launch.launchers import Options
 from chat_core.compat import genesys
 from chat_core.compat._dispatch import _KINDS
 from chat_core.compat._events import raw
+from chat_core.compat._transport import _EVENTS
+from chat_core.compat._transport import COMMANDS as COMMANDS_OF_TRANSPORTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "browser-names.md").read_text("utf-8")
 
@@ -97,6 +99,12 @@ def test_every_property_of_an_event(kind: type[chat_core.Event]):
     assert {*names(row[2]), "type"} == set(vars(raw(made)))
     for name in (name for name in names(row[2]) if name not in {"overdue", "blindTime"}):
         assert re.search(rf"^\|[^|]*`{name}(\.\w+)?`", PAGE, re.MULTILINE), name
+
+
+def test_every_method_of_a_transport():
+    """Commands and callbacks, no more and no fewer."""
+    found = {name for row in rows("Transports") for name in names(row[0])}
+    assert found == {*COMMANDS_OF_TRANSPORTS, *(f"on{name}" for name in _EVENTS)}
 
 
 def test_every_error_code():

@@ -272,7 +272,7 @@ def _settled(done: Callable[..., Any], fail: Any) -> asyncio.Future[Any]:
     def failed(event: Any = None) -> None:
         info = _error(event)
         # Without a code, and where server or network are the cause, nobody can tell whether the command arrived.
-        refused = info.code > 0 and not 100 <= info.code < 200
+        refused = info.code > 0 and not ErrorCode.SERVER_UNAVAILABLE <= info.code < ErrorCode.IN_USE_HERE
         kind = RefusedError if refused else AmbiguousError
         loop.call_soon_threadsafe(settle, None, kind(info.description, code=info.code))
 
