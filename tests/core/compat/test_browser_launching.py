@@ -21,76 +21,14 @@ from chat_core import (
     OptionTypeError,
     RefusedError,
     StorageProvider,
-    TransportProvider,
 )
 from chat_core._storages.memory import MemoryStorage
 from chat_core.compat.genesys import BrowserSession, Promise, restoreSession, startSession
 from support.backend import Backend, FakeTransport
+from support.browser import Rig, Shelf, begun, failure
 from support.clock import run_virtually
 
-
-class Shelf:
-    """A storage in the API page's form, as an object."""
-
-    blocking = False  # virtual time waits for no thread
-
-    def __init__(self) -> None:
-        self.state: Any = None
-        self.writes: list[Any] = []
-
-    def read(self) -> Any:
-        return self.state
-
-    def write(self, state: Any) -> None:
-        self.state = state
-        self.writes.append(state)
-
-
-class Rig:
-    """A provider whose transports remember what they were made with."""
-
-    def __init__(self) -> None:
-        self.backend = Backend()
-        self.contexts: list[Any] = []
-        self.transports: list[FakeTransport] = []
-        self.provider = TransportProvider(name="rig", summary="", factory=self.make)
-
-    def make(self, context: Any) -> FakeTransport:
-        self.contexts.append(context)
-        self.transports.append(FakeTransport(self.backend))
-        return self.transports[-1]
-
-
-def begun(**options: Any) -> tuple[Rig, Any]:
-    """Start with the built-in kind of transport; returns what it was made with and asked for."""
-    rig = Rig()
-
-    async def main() -> Any:
-        session = await startSession(
-            {"serverUrl": "https://gms.example/cometd", "transport": rig.provider, "stateStorage": Shelf(), **options}
-        )
-        request = rig.transports[0].request
-        await session.leave()
-        return request
-
-    return rig, run_virtually(main())
-
-
-def failure(promise: Promise) -> asyncio.Future[Any]:
-    """What ``fail`` is called with."""
-    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    promise.done(lambda value: told.set_exception(AssertionError(f"done was called with {value!r}")))
-    promise.fail(told.set_result)
-    return told
-
-
 # The options table of startSession
-
-
-def test_row_server_url_goes_to_the_built_in_transport():
-    """``serverUrl``: where the chat server is."""
-    rig, _ = begun()
-    assert rig.contexts[0].server_url == "https://gms.example/cometd"
 
 
 def test_row_server_url_is_mandatory_except_with_a_transport():
@@ -248,7 +186,7 @@ def test_row_max_offline_duration_has_no_effect_on_a_custom_storage():
 @pytest.mark.parametrize(("given", "forbidden"), [({}, False), ({"disableWebSockets": True}, True)])
 def test_row_disable_web_sockets_reaches_the_transport(given: dict[str, Any], forbidden: bool):
     """``disableWebSockets``: off by default."""
-    assert begun(**given)[0].contexts[0].disable_websockets is forbidden
+    assert begun(**given)[0].disable_websockets is forbidden
 
 
 def test_row_logger_takes_any_number_of_arguments():

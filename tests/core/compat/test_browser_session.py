@@ -32,6 +32,7 @@ from chat_core.compat._events import BrowserObject, raw, to_browser
 from chat_core.compat._promise import as_in_javascript
 from chat_core.compat.genesys import BrowserSession, restoreSession, startSession
 from support.backend import AGENT, ALL, VISITOR, Backend, FakeTransport
+from support.browser import Shelf, told
 from support.clock import run_virtually
 
 STAMP = dt.datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=dt.UTC)
@@ -39,19 +40,6 @@ STAMP = dt.datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=dt.UTC)
 
 class Link(FakeTransport):
     capabilities = ALL
-
-
-class Shelf:
-    blocking = False
-
-    def __init__(self) -> None:
-        self.state: Any = None
-
-    def read(self) -> Any:
-        return self.state
-
-    def write(self, state: Any) -> None:
-        self.state = state
 
 
 def chat(script: Callable[[BrowserSession, Link], Coroutine[Any, Any, Any]]) -> Any:
@@ -66,17 +54,6 @@ def chat(script: Callable[[BrowserSession, Link], Coroutine[Any, Any, Any]]) -> 
             await session.session.aclose()
 
     return run_virtually(main())
-
-
-async def told(promise: Any) -> tuple[Any, ...]:
-    """The arguments that ``done`` was called with."""
-    got: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def done(*arguments: Any) -> None:
-        got.set_result(arguments)
-
-    promise.done(done).fail(lambda event: got.set_exception(event.exception))
-    return await got
 
 
 # Commands

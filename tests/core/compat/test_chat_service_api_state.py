@@ -18,7 +18,7 @@ from chat_core import (
 )
 from chat_core._storages.memory import MemoryStorage
 from chat_core.compat.genesys import BrowserSession, restoreSession, startSession
-from chat_sandbox import Sandbox, echo
+from chat_sandbox import Delay, FaultProxy, Rule, Sandbox, echo
 from support.backend import Backend
 from support.browser import Link, Shelf, chat, detached, failure
 from support.clock import run_virtually
@@ -202,10 +202,12 @@ def test_s4_5_the_history_is_replayed_as_restored_before_what_is_new():
 def test_s5_4_the_built_in_transport_speaks_cometd(disabled: bool):
     """To ``serverUrl``, over WebSocket unless that is forbidden, then by long polling."""
 
-    async def main() -> list[str]:
-        async with Sandbox(agent=echo) as sandbox:
-            options = {"serverUrl": sandbox.cometd_url, "stateStorage": "memory", "disableWebSockets": disabled}
-            session = await startSession({**options, "username": "Ada", "userData": {"FirstName": "Ada"}})
+    async def main() -> tuple[list[str], int]:
+        async with Sandbox(agent=echo) as sandbox, FaultProxy(sandbox.cometd_url) as proxy:
+            # A witness that strikes nothing: it counts what passes over WebSocket.
+            witness = proxy.add(Rule(Delay(1), carrier="websocket", after=1_000_000))
+            options = {"serverUrl": proxy.url, "stateStorage": "memory", "disableWebSockets": disabled}
+            session = await startSession({**options, "username": "Ada"})
             heard: list[str] = []
             answered = asyncio.Event()
 
@@ -222,6 +224,8 @@ def test_s5_4_the_built_in_transport_speaks_cometd(disabled: bool):
                 await session.sendMessage("Hello")
                 await answered.wait()
                 await session.leave()
-            return heard
+            return heard, witness.seen
 
-    assert asyncio.run(main()) == ["Ada: Hello", "Echo: Hello"]
+    heard, over_websocket = asyncio.run(main())
+    assert heard == ["Ada: Hello", "Echo: Hello"]
+    assert (over_websocket == 0) is disabled

@@ -60,7 +60,8 @@ def startSession(options: Mapping[str, Any] | None = None) -> Promise:  # noqa: 
     Args:
         options: ``serverUrl``, ``username``, ``subject``, ``userData``, ``transport``, ``stateStorage``,
             ``maxOfflineDuration`` (seconds), ``disableWebSockets``, ``logger``, as on the API page ("startSession");
-            ``transport`` may be one that was written for the browser library. ``chat_core``'s other options under their own names. None stands for undefined.
+            ``transport`` may be one that was written for the browser library. ``chat_core``'s other options go under
+            their own names. None stands for undefined.
 
     Raises:
         OptionTypeError: there is no such option; whatever else is wrong goes to ``fail``.
