@@ -22,7 +22,7 @@ from chat_core._contracts.transport import (
 from chat_core._model.errors import OptionError, OptionTypeError, RefusedError, UnsupportedCommandError
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session.callbacks import Callbacks
-from chat_core._session.engine import Engine
+from chat_core._session.engine import CANCELLED_TIMEOUT, Engine
 from chat_core._session.files import FileCommands
 from chat_core._session.outbox import Resend
 from chat_core._session.parts import ConnectionState, Guarantees, SessionParts
@@ -364,6 +364,11 @@ async def save_first_state(session: Session) -> None:
         StorageError: it could not be saved.
     """
     await session._engine.saver.flush()  # noqa: SLF001 - the launcher's part of the session, not the user's
+
+
+async def leave_unwanted(session: Session) -> None:
+    """Leave a chat that was started for nobody (RP-9): whoever was cancelled waits two seconds at most."""
+    await session._engine.leave(within=CANCELLED_TIMEOUT)  # noqa: SLF001 - as above
 
 
 def _current_task() -> asyncio.Task[Any] | None:
