@@ -103,7 +103,7 @@ async def soak(plan: Plan, *, seed: int) -> dict[str, Any]:
     assert server.stdin is not None
     try:
         addresses = json.loads(await server.stdout.readline())
-        tasks, with_server = len(asyncio.all_tasks()), _files()
+        tasks, with_server, before = len(asyncio.all_tasks()), _files(), _objects()
         began, used = time.monotonic(), time.process_time()
         run = _Run(plan, addresses, server, random.Random(seed), began + plan.seconds)
         samples: list[_Sample] = []
@@ -114,7 +114,7 @@ async def soak(plan: Plan, *, seed: int) -> dict[str, Any]:
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
         used, seconds = time.process_time() - used, time.monotonic() - began
-        left = await _left(tasks, with_server)
+        left = await _left(tasks, with_server, before)
         server.stdin.close()
         said = json.loads(await server.stdout.readline())
     finally:
@@ -226,15 +226,20 @@ async def _sample(step: float, samples: list[_Sample]) -> None:
         )
 
 
-async def _left(tasks: int, files: int) -> dict[str, Any]:
+async def _left(tasks: int, files: int, objects: Counter[str]) -> dict[str, Any]:
     """Return what is left of all the sessions, after a while for sockets to close."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSING):
             while len(asyncio.all_tasks()) > tasks or _files() > files:
                 await asyncio.sleep(0.05)
+    ours = dict(_objects() - objects)
+    return {"tasks": len(asyncio.all_tasks()) - tasks, "files": _files() - files, "objects": ours}
+
+
+def _objects() -> Counter[str]:
+    """Count what belongs to sessions, of this run and of whatever was done in this process before."""
     gc.collect()
-    ours = Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__ in _PER_SESSION)
-    return {"tasks": len(asyncio.all_tasks()) - tasks, "files": _files() - files, "objects": dict(ours)}
+    return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__module__ in _PER_SESSION)
 
 
 #: Where classes are whose objects belong to a session.

@@ -467,7 +467,7 @@ def test_transcript_entries_name_their_kind():
         "AgentDisconnected",
         "AgentConnected",
         "Error",
-        "PushUrl",
+        "MessageReceived",
         "SessionEnded",
     ]
 

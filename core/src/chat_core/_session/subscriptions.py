@@ -71,6 +71,16 @@ class Subscription(Generic[E]):
         if self._task is not asyncio.current_task():
             await asyncio.wait([self._task])
 
+    def _catch_up(self) -> None:
+        """Call back for what is in the log already, before this returns. For plain callbacks that return nothing."""
+        while (event := self._cursor.take()) is not None:
+            if isinstance(event, self._kind) and (self._own or not event.own):
+                try:
+                    self.callback(event)
+                except Exception as error:  # noqa: BLE001 - as in _call
+                    self._logger.error("a callback failed", repr(self), error)
+            self._cursor.finish()
+
     async def _pump(self) -> None:
         cursor = self._cursor
         try:

@@ -17,6 +17,7 @@ from chat_core._model.events import (
     ParticipantTyping,
     Party,
     PartyType,
+    PushUrl,
     SessionEnded,
 )
 
@@ -46,7 +47,7 @@ class BrowserObject(SimpleNamespace):
         return None
 
     def __getitem__(self, name: str) -> Any:
-        return getattr(self, name)
+        return vars(self).get(name)
 
     def __contains__(self, name: object) -> bool:
         return name in vars(self)
@@ -78,7 +79,9 @@ def to_browser(event: Event) -> BrowserObject:
         timestamp=None if event.timestamp is None else round(event.timestamp.timestamp() * 1000),
         restored=event.restored,
     )
-    if isinstance(event, MessageReceived):
+    if isinstance(event, PushUrl):
+        shape.content = BrowserObject(text=event.url, type=BrowserObject(url=True))
+    elif isinstance(event, MessageReceived):
         kind = "url" if event.content_type == "url" else "text"
         shape.content = BrowserObject(text=event.text, type=BrowserObject(**{kind: True}))
     return shape
@@ -99,6 +102,8 @@ def _kind(event: Event) -> str:
             return "AgentDisconnected"
         case ErrorReported():
             return "Error"
+        case PushUrl():
+            return "MessageReceived"
         case _:
             return type(event).__name__
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 
 from chat_core._session.pending import FailEvent, Pending
+from chat_core.compat._events import BrowserObject
 
 __all__ = ["Promise", "as_in_javascript"]
 
@@ -74,12 +76,23 @@ class Promise:
         Raises:
             TypeError: it is missing or cannot be called.
         """
-        adapted: Callable[[FailEvent], Any] = as_in_javascript(callback)
+        tell = as_in_javascript(callback)
+        adapted: Callable[[FailEvent], Any] = tell
+        if callable(tell):
+            adapted = lambda event: tell(_failed(event))  # noqa: E731 - Pending names what cannot be called
         self._pending.fail(adapted)
         return self
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._pending.__await__()
+
+
+def _failed(event: FailEvent) -> BrowserObject:
+    """Return the event of ``fail``; it has no ``error`` at all where there was nothing to restore."""
+    shape = BrowserObject(exception=event.exception)
+    if event.error is not None:
+        shape.error = BrowserObject(code=event.error.code, description=event.error.description)
+    return shape
 
 
 def as_in_javascript(callback: Any) -> Any:
@@ -90,6 +103,7 @@ def as_in_javascript(callback: Any) -> Any:
     if not callable(callback) or _takes_one(callback):
         return callback
 
+    @functools.wraps(callback)
     def call(_argument: Any = _NOTHING) -> Any:
         return callback()
 

@@ -13,13 +13,25 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any, Final
 
 from chat_core._launch.launchers import Options, restore_session, start_session
-from chat_core._model.errors import ChatError, OptionError, OptionTypeError, SessionEndedError
+from chat_core._model.errors import ChatError, OptionTypeError, SessionEndedError
+from chat_core._model.events import (
+    AgentConnected,
+    AgentDisconnected,
+    AgentTyping,
+    Continued,
+    ErrorReported,
+    Interrupted,
+    MessageReceived,
+    SessionEnded,
+)
 from chat_core._session.pending import Pending
 from chat_core._session.session import Session
-from chat_core.compat._events import BrowserObject, raw, to_browser
-from chat_core.compat._promise import Promise, as_in_javascript
+from chat_core.compat._dispatch import Dispatcher
+from chat_core.compat._events import BrowserObject, raw
+from chat_core.compat._promise import Promise
+from chat_core.compat._transport import adapted, is_browser_transport
 
-__all__ = ["BrowserObject", "BrowserSession", "Promise", "restoreSession", "startSession"]
+__all__ = ["BrowserObject", "BrowserSession", "EndedError", "Promise", "restoreSession", "startSession"]
 
 #: The API page's names, and ours. The other options of ``chat_core`` are understood under their own names.
 _START: Final[Mapping[str, str]] = MappingProxyType(
@@ -35,8 +47,9 @@ _START: Final[Mapping[str, str]] = MappingProxyType(
         "logger": "logger",
     }
 )
-_RESTORE: Final[Mapping[str, str]] = MappingProxyType(
-    {name: _START[name] for name in ("transport", "stateStorage", "maxOfflineDuration", "disableWebSockets", "logger")}
+#: What the names of older versions of the library became.
+_OLDER: Final[Mapping[str, str]] = MappingProxyType(
+    {"chatServerUrl": "serverUrl", "cookieMaxAge": "maxOfflineDuration", "source": "userData: {'source': ...}"}
 )
 _OWN: Final = frozenset(Options.__annotations__)
 
@@ -47,10 +60,10 @@ def startSession(options: Mapping[str, Any] | None = None) -> Promise:  # noqa: 
     Args:
         options: ``serverUrl``, ``username``, ``subject``, ``userData``, ``transport``, ``stateStorage``,
             ``maxOfflineDuration`` (seconds), ``disableWebSockets``, ``logger``, as on the API page ("startSession");
-            ``chat_core``'s other options under their own names. None stands for undefined.
+            ``transport`` may be one that was written for the browser library. ``chat_core``'s other options under their own names. None stands for undefined.
 
     Raises:
-        OptionError: there is no such option; whatever else is wrong goes to ``fail``.
+        OptionTypeError: there is no such option; whatever else is wrong goes to ``fail``.
         RuntimeError: no event loop is running.
     """
     return _launch(start_session, options, _START, "startSession")
@@ -61,13 +74,14 @@ def restoreSession(options: Mapping[str, Any] | None = None) -> Promise:  # noqa
 
     Args:
         options: ``transport``, ``stateStorage``, ``maxOfflineDuration`` (seconds), ``disableWebSockets``, ``logger``,
-            as on the API page ("restoreSession"); ``chat_core``'s other options under their own names.
+            as on the API page ("restoreSession"); ``chat_core``'s other options under their own names. The others of
+            ``startSession`` are taken as ``restore_session`` takes them, so that one object serves both.
 
     Raises:
-        OptionError: there is no such option; whatever else is wrong goes to ``fail``.
+        OptionTypeError: there is no such option; whatever else is wrong goes to ``fail``.
         RuntimeError: no event loop is running.
     """
-    return _launch(restore_session, options, _RESTORE, "restoreSession")
+    return _launch(restore_session, options, _START, "restoreSession")
 
 
 def _launch(
@@ -77,17 +91,25 @@ def _launch(
     for name, value in _properties(options, (*names, *sorted(_OWN)), what).items():
         ours = names.get(name, name)
         if ours in given:
-            raise OptionError(f"{what} was given {ours} twice, as {name!r} too", advice="leave one of them out")
+            raise OptionTypeError(f"{what} was given {ours} twice, as {name!r} too", advice="leave one of them out")
         given[ours] = value
     storage = given.get("state_storage")
     if isinstance(storage, Mapping) and {"read", "write"} <= storage.keys():
         # The API page's own form: {read: function, write: function}.
         given["state_storage"] = SimpleNamespace(read=storage["read"], write=storage["write"])
 
+    transport = given.get("transport")
+    if transport is not None and is_browser_transport(transport):
+        given["transport"] = adapted(transport)
+
     async def run() -> BrowserSession:
         return BrowserSession(await launcher(**given))
 
     return Promise(run, name=what)
+
+
+class EndedError(SessionEndedError, TypeError):
+    """A command after the end. The browser library throws a TypeError at the call."""
 
 
 class BrowserSession:
@@ -99,6 +121,7 @@ class BrowserSession:
 
     def __init__(self, session: Session) -> None:
         self.session: Session = session
+        self._dispatcher = Dispatcher(session)
         #: From the call of ``leave`` on, before any answer, nothing can be sent any more.
         self._left = False
 
@@ -116,7 +139,7 @@ class BrowserSession:
         kind: Any = given.get("type")
         kind = "text" if kind is None else kind
         if kind not in ("text", "url"):
-            raise OptionError(f"type must be 'url' or 'text', not {kind!r}")
+            raise OptionTypeError(f"type must be 'url' or 'text', not {kind!r}")
         return self._command("sendMessage", lambda: self.session.send_message(text, kind))
 
     def sendTyping(self, options: Mapping[str, Any] | None = None) -> Promise:  # noqa: N802
@@ -141,7 +164,7 @@ class BrowserSession:
         if isinstance(start, bool) or not isinstance(start, int):
             raise OptionTypeError(f"fromIndex must be a whole number, not {type(start).__name__}")
         if start < 0:
-            raise OptionError(f"fromIndex must be 0 or more, not {start}")
+            raise OptionTypeError(f"fromIndex must be 0 or more, not {start}")
 
         async def run() -> BrowserObject:
             events = await self.session.get_transcript(max(1, start))
@@ -184,42 +207,43 @@ class BrowserSession:
 
     def onAgentConnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each agent that joined or joins: ``party``, ``index``, ``timestamp``, ``restored``."""
-        self.session.on_agent_connected(_adapted(callback))
+        self._dispatcher.add(AgentConnected, callback)
 
     def onAgentDisconnected(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each agent that left or leaves: ``party``, ``index``, ``timestamp``, ``restored``."""
-        self.session.on_agent_disconnected(_adapted(callback))
+        self._dispatcher.add(AgentDisconnected, callback)
 
     def onAgentTyping(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when an agent starts or stops typing: ``party``, ``isTyping``, ``index``."""
-        self.session.on_agent_typing(_adapted(callback))
+        self._dispatcher.add(AgentTyping, callback)
 
     def onMessageReceived(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each message, the visitor's own included.
 
         The event has ``content.text``, ``content.type.text`` or ``.url``, ``party.id``, ``.name``, ``.type.agent``,
-        ``.client`` or ``.external``, ``timestamp`` (ms), ``index``, ``restored``.
+        ``.client`` or ``.external``, ``timestamp`` (ms), ``index``, ``restored``. An address that the agent pushes is a
+        message whose ``content.type`` is ``url``.
         """
-        self.session.on_message_received(_adapted(callback))
+        self._dispatcher.add(MessageReceived, callback)
 
     def onSessionEnded(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the session is over: ``reason.leaveRequest``, ``.agent`` or ``.error``, ``restored``."""
-        self.session.on_session_ended(_adapted(callback))
+        self._dispatcher.add(SessionEnded, callback)
 
     def onError(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back for each error the server reports: ``error.code``, ``error.description``, ``restored``.
 
         It does not by itself mean that the session is over.
         """
-        self.session.on_error_reported(_adapted(callback))
+        self._dispatcher.add(ErrorReported, callback)
 
     def onInterrupted(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection breaks."""
-        self.session.on_interrupted(_adapted(callback))
+        self._dispatcher.add(Interrupted, callback)
 
     def onContinued(self, callback: Callable[..., Any]) -> None:  # noqa: N802
         """Call back when the connection is back."""
-        self.session.on_continued(_adapted(callback))
+        self._dispatcher.add(Continued, callback)
 
     def _command(self, name: str, make: Callable[[], Pending[Any]]) -> Promise:
         """Start a command whose ``done`` is a bare acknowledgement."""
@@ -232,23 +256,15 @@ class BrowserSession:
     def _promise(self, name: str, run: Callable[[], Coroutine[Any, Any, Any]]) -> Promise:
         if self._left or self.session.ended is not None:
             # The browser library throws at the call; it does not reject the promise.
-            raise SessionEndedError(f"{name} was not sent: the session has ended")
+            raise EndedError(f"{name} was not sent: the session has ended")
         return Promise(run, name=name)
-
-
-def _adapted(callback: Any) -> Callable[[Any], Any]:
-    if not callable(callback):
-        raise OptionTypeError(f"a callback must be callable, not {callback!r}")
-    tell = as_in_javascript(callback)
-    return lambda event: tell(to_browser(event))
 
 
 def _properties(options: Any, known: Iterable[str], what: str) -> Mapping[str, Any]:
     """Return an options object; one that is missing counts as empty.
 
     Raises:
-        OptionTypeError: it is none.
-        OptionError: it has a property that nobody knows; the closest is named.
+        OptionTypeError: it is none, or it has a property that nobody knows; the closest is named.
     """
     if options is None:
         return {}
@@ -257,8 +273,8 @@ def _properties(options: Any, known: Iterable[str], what: str) -> Mapping[str, A
     names = list(known)
     for name in options:
         if name not in names:
-            close = _closest(str(name), names)
-            raise OptionError(
+            close = (_OLDER.get(name) if "serverUrl" in names else None) or _closest(str(name), names)
+            raise OptionTypeError(
                 f"{what} has no option {name!r}",
                 advice=f"did you mean {close!r}?" if close else f"known are {', '.join(names)}",
             )
