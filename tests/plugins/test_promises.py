@@ -540,6 +540,23 @@ def test_rp09_who_detaches_while_others_leave_waits_for_the_end(carrier: str, de
 
 
 @every_carrier
+def test_rp09_an_answer_that_comes_after_detach_is_told_to_its_caller_alone(carrier: str):
+    """Also one that says that the server no longer knows the chat, and whatever comes while the link is closed."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        await asyncio.sleep(3)
+        client.sandbox.forget_chat(agent.chat)
+        sending = asyncio.ensure_future(session.send_custom_notice("hello"))
+        await asyncio.sleep(0.001)
+        await session.detach()
+        with pytest.raises(chat_core.TransportError):
+            await sending
+        assert [type(event) for event in await everything(session)].count(SessionEnded) <= 1
+
+    hold_a_chat(carrier, play)
+
+
+@every_carrier
 @pytest.mark.parametrize("path", ["agent", "visitor", "during an outage", "forgotten", "while away"])
 def test_rp15_the_end_is_announced_once_on_every_path(carrier: str, path: str):
     """And it is the last event; afterwards there is nothing to restore."""
