@@ -430,21 +430,25 @@ def test_rp09_a_start_with_a_fail_callback_is_cancelled_as_any_other(carrier: st
 
 
 @every_carrier
-def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carrier: str):
-    """Whatever the moment, the state is still there, or the chat was left in order."""
+@pytest.mark.parametrize("on_exit", ["leave", "detach"])
+def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carrier: str, on_exit: str):
+    """Whatever the moment, the state is still there."""
 
     async def attempt(tick: int) -> bool:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, SeededLoop)
         async with Client(carrier) as client:
             files: dict[str, Any] = {}
-            options = client.options(state_storage=SimulatedDisk(files, Host(), loop.chance), on_exit="detach")
+            options = client.options(state_storage=SimulatedDisk(files, Host(), loop.chance), on_exit=on_exit)
             await (await chat_core.start_session(**options)).detach()
             before = asyncio.all_tasks()
 
             async def again() -> None:
-                async with chat_core.restore_session(**options) as session:
+                session = await chat_core.restore_session(**options)
+                try:
                     await session.send_message("back")
+                finally:
+                    await asyncio.shield(asyncio.ensure_future(session.detach()))
 
             task = asyncio.ensure_future(again())
             loop.ticks, loop.alarm_at, loop.alarm = 0, tick, task.cancel
@@ -459,6 +463,39 @@ def test_rp09_a_restore_cancelled_at_any_moment_leaves_the_chat_restorable(carri
     while not run_seeded(attempt(tick), seed=4):
         tick += 1
     assert tick > 20
+
+
+@every_carrier
+@pytest.mark.parametrize("fault", ["refusing", "upstream_lost", "downstream_lost"])
+def test_rp09_a_cancelled_start_is_over_soon_whatever_the_network_does(carrier: str, fault: str):
+    """Two seconds for the chat that may be there, one for closing."""
+
+    async def attempt(tick: int) -> bool:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        async with Client(carrier) as client:
+
+            async def start() -> None:
+                await chat_core.start_session(**client.options())
+
+            began = 0.0
+
+            def cancel() -> None:
+                nonlocal began
+                began = loop.time()
+                setattr(client.network, fault, True)
+                task.cancel()
+
+            task = loop.create_task(start())
+            loop.ticks, loop.alarm_at, loop.alarm = 0, tick, cancel
+            await asyncio.wait({task})
+            assert not task.cancelled() or loop.time() - began <= 3.1, f"cancelled at {tick}"
+            return not task.cancelled()
+
+    tick = 2
+    while not run_seeded(attempt(tick), seed=4):
+        tick += 1
+    assert tick > 10
 
 
 @every_carrier
@@ -498,6 +535,23 @@ def test_rp09_who_detaches_while_others_leave_waits_for_the_end(carrier: str, de
                 await session.detach()
         assert {task.result().reason for task in leaving} == {EndReason.LEFT}
         assert agent.chat.ended
+
+    hold_a_chat(carrier, play)
+
+
+@every_carrier
+def test_rp09_an_answer_that_comes_after_detach_is_told_to_its_caller_alone(carrier: str):
+    """Also one that says that the server no longer knows the chat, and whatever comes while the link is closed."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        await asyncio.sleep(3)
+        client.sandbox.forget_chat(agent.chat)
+        sending = asyncio.ensure_future(session.send_custom_notice("hello"))
+        await asyncio.sleep(0.001)
+        await session.detach()
+        with pytest.raises(chat_core.TransportError):
+            await sending
+        assert [type(event) for event in await everything(session)].count(SessionEnded) <= 1
 
     hold_a_chat(carrier, play)
 

@@ -34,8 +34,14 @@ class Transport:
         yield Batch()
 
 
-def rig() -> tuple[Flow, Transport, list[Event]]:
-    transport, log = Transport(), list[Event]()
+class Log(list[Event]):
+    """What the flow asks of the event log."""
+
+    closed = False
+
+
+def rig() -> tuple[Flow, Transport, Log]:
+    transport, log = Transport(), Log()
     machine = Continuity(positions=True, now=asyncio.get_running_loop().time())
     flow = Flow(
         transport=transport,  # type: ignore[arg-type]

@@ -202,6 +202,25 @@ def test_rp04_a_message_that_shows_while_its_repetition_waits_for_a_link_is_not_
     run_virtually(main())
 
 
+def test_rp04_one_message_in_the_place_of_two_is_a_guess_and_no_reason_to_send_again():
+    """Servers filter: the message that shows may be the first, or the second whose answer was lost."""
+
+    async def main() -> None:
+        rig = Rig()
+        first = rig.put("filtered, or not")
+        await rig.outbox.drained()
+        rig.faults = [AmbiguousError("no answer")]
+        second = rig.put("arrived, or not")
+        while len(rig.sent) < 2:
+            await asyncio.sleep(0.1)
+        rig.outbox.saw(shown(2))
+        await rig.outbox.drained()
+        assert (first.state, second.state) == (ReceiptState.ECHOED, ReceiptState.UNKNOWN)
+        assert len(rig.sent) == 2
+
+    run_virtually(main())
+
+
 def test_rp04_before_another_try_the_transcript_is_read_again():
     """What happened while there was no connection is not known before."""
 

@@ -120,7 +120,9 @@ def restore_or_start_session(**options: Unpack[Options]) -> Pending[Session]:
 
 async def _leave(session: Session) -> None:
     """Leave a chat that was started for nobody (RP-9)."""
-    await session.leave()
+    from chat_core._session.session import leave_unwanted  # noqa: PLC0415 - there is a session, so it was imported
+
+    await leave_unwanted(session)
 
 
 async def _detach(session: Session) -> None:

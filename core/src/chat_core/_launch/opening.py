@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from attrs import evolve, frozen
@@ -42,7 +43,7 @@ from chat_core._plugins.selection import Selection, select
 from chat_core._session.continuity import Timing
 from chat_core._session.guard import Guarded, is_being_cancelled
 from chat_core._session.parts import OnExit, SessionParts
-from chat_core._session.session import Session, save_first_state
+from chat_core._session.session import Session, leave_unwanted, save_first_state
 from chat_core._session.state import SavedState
 from chat_core._storages.runner import StorageRunner
 
@@ -236,18 +237,18 @@ async def start(given: Options) -> Session:
     except BaseException:
         await _give_up(transport, runner, log)
         raise
-    return await _hand_over(session)
+    return await _hand_over(session, give_back=leave_unwanted)
 
 
-async def _hand_over(session: Session) -> Session:
-    """Save the first state; a chat that cannot be saved is left rather than lost."""
+async def _hand_over(session: Session, *, give_back: Callable[[Session], Awaitable[object]]) -> Session:
+    """Save the first state; a chat that cannot be saved is given back rather than lost."""
     if session.ended is not None:
         return session
     try:
         await save_first_state(session)
     except BaseException:
         with contextlib.suppress(Exception):
-            await asyncio.shield(asyncio.ensure_future(session.aclose()))
+            await asyncio.shield(asyncio.ensure_future(give_back(session)))
         raise
     return session
 
@@ -347,7 +348,8 @@ async def restore(given: Options) -> Session:
             with contextlib.suppress(ChatError):
                 await asyncio.shield(runner.release())
         raise
-    return await _hand_over(session)
+    # What was saved before can still be restored.
+    return await _hand_over(session, give_back=Session.detach)
 
 
 async def _read_state(prepared: _Prepared) -> SavedState:

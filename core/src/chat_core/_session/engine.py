@@ -48,12 +48,11 @@ __all__ = ["Engine"]
 E = TypeVar("E", bound=Event)
 
 #: Seconds for saying goodbye. What the transport needs for closing comes on top of it, and 5 s are all there is (RP-9).
+#: Half of them are for messages that wait: no agent is to wait for who is gone because one of them cannot leave.
 GOODBYE_TIMEOUT: Final = 4.0
-#: Seconds of these in which messages may still leave: no agent is to wait for who is gone because one of them cannot.
-DRAIN_TIMEOUT: Final = 2.0
 #: Seconds after which a transport that does not close is left behind.
 CLOSE_TIMEOUT: Final = 5.0
-#: Seconds that a leaving goes on after whoever asked for it was cancelled.
+#: Seconds that a leaving goes on after whoever asked for it was cancelled, and that one takes which nobody asked for.
 CANCELLED_TIMEOUT: Final = 2.0
 #: Seconds before a leaving that did not arrive, or whose answer was lost, is tried again.
 LEAVE_PAUSE: Final = 0.5
@@ -212,7 +211,7 @@ class Engine:
 
     # The end
 
-    async def leave(self) -> SessionEnded:
+    async def leave(self, *, within: float = GOODBYE_TIMEOUT) -> SessionEnded:
         """Leave the chat, bounded; whatever happens the session is over afterwards."""
         if self.detached:
             raise SessionEndedError("leave was not sent: the session is detached")
@@ -221,7 +220,7 @@ class Engine:
             error: ErrorInfo | None = ErrorInfo(
                 code=ErrorCode.CONNECTION_INTERRUPTED, description="leaving was cancelled before the server confirmed"
             )
-            goodbye = self._loop.create_task(self._say_goodbye(), name="chat-core: leave")
+            goodbye = self._loop.create_task(self._say_goodbye(within), name="chat-core: leave")
             try:
                 await asyncio.shield(goodbye)
             finally:
@@ -283,13 +282,13 @@ class Engine:
                 subscription.cancel()
                 await subscription.ended()
 
-    async def _say_goodbye(self) -> ErrorInfo | None:
+    async def _say_goodbye(self, within: float) -> ErrorInfo | None:
         """Leave the chat on the server, within the time allowed; returns why the server did not confirm."""
         problem: ChatError = NotSentError("the server did not confirm in time that the visitor left")
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_TIMEOUT):
+            async with asyncio.timeout(within):
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(DRAIN_TIMEOUT):
+                    async with asyncio.timeout(within / 2):
                         await self.outbox.drained()
                 while not self.flow.finished:
                     # Without a link as well: the transport may hurry to get one.

@@ -217,6 +217,8 @@ class Flow:
             self.end_now(EndReason.LOST, ErrorInfo(code=ErrorCode.CONNECTION_INTERRUPTED, description=description))
 
     def _take(self, events: list[Event]) -> None:
+        if self._log.closed:
+            return  # after detach: what an answer still brings is for whoever takes the session up
         for event in events:
             self._on_event(event)
             self._log.append(event)

@@ -63,6 +63,8 @@ class _Entry:
     before: int = 0
     #: The numbering that this index belongs to.
     epoch: int = 0
+    #: What shows above that index may be this message, or an earlier one that was accepted and not shown until then.
+    doubtful: bool = False
     #: It is about to leave, or has left.
     leaving: bool = False
     #: An earlier process owned it; nobody waits for its receipt.
@@ -241,10 +243,12 @@ class Outbox:
         if candidates and event.index > candidates[0].before:
             entry, *others = candidates
             self._unclaimed.remove(entry)
-            entry.receipt.show(event.index)
             for later in others:
+                filtered_perhaps = entry.receipt.state is ReceiptState.ACCEPTED and not entry.adopted
+                later.doubtful |= filtered_perhaps and event.index > later.before
                 # Behind it in order is behind it in the transcript, also for whoever reads that from its beginning.
                 later.before = max(later.before, event.index)
+            entry.receipt.show(event.index)
             self._touch()
         elif self._repeated is not None:
             self._log.warning("a message sent twice stands in the transcript twice", self._repeated)
@@ -400,6 +404,8 @@ class Outbox:
         # Once the transcript is in the log, the message has claimed its place there if it arrived.
         if receipt.echoed or not await self._flow.read_back() or receipt.echoed:
             return False
+        if entry.doubtful:
+            return False  # servers filter: what shows in the place of an earlier message may be this one
         if self._flow.epoch != entry.epoch:
             return False  # the server counts anew: what it shows now says nothing about then
         while True:

@@ -23,7 +23,7 @@ from chat_core._model.errors import OptionError, OptionTypeError, RefusedError, 
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session.callbacks import Callbacks
 from chat_core._session.callers import current_caller
-from chat_core._session.engine import Engine
+from chat_core._session.engine import CANCELLED_TIMEOUT, Engine
 from chat_core._session.files import FileCommands
 from chat_core._session.outbox import Resend
 from chat_core._session.parts import ConnectionState, Guarantees, SessionParts
@@ -374,6 +374,11 @@ async def until_over(session: Session) -> None:
     while not log.closed:
         await log.changed()
     await session._engine.detach()  # noqa: SLF001 - also waits for an end or a detaching that is under way
+
+
+async def leave_unwanted(session: Session) -> None:
+    """Leave a chat that was started for nobody (RP-9): whoever was cancelled waits two seconds at most."""
+    await session._engine.leave(within=CANCELLED_TIMEOUT)  # noqa: SLF001 - as above
 
 
 def _type(value: object) -> str:

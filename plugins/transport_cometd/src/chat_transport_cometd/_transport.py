@@ -195,6 +195,9 @@ class CometdTransport:
             raise NotSentError("the transport is closed")
         if isinstance(command, FileCommand):
             return await self._files.send(command)
+        if isinstance(command, LeaveCommand) and self._orphan:
+            await self._leave_orphan(link)
+            return Reply()
         data = self._dialect.command(command)
         self._over = self._over or isinstance(command, LeaveCommand)
         if isinstance(command, LeaveCommand):
@@ -264,6 +267,7 @@ class CometdTransport:
 
     async def _leave_orphan(self, link: Link) -> None:
         """Leave a chat whose start was given up, so that no agent waits for a visitor who is gone (RP-9)."""
+        self._orphan = False
         with contextlib.suppress(TimeoutError, ChatError):
             async with asyncio.timeout(ORPHAN_TIMEOUT):
                 if link.is_up:
