@@ -60,6 +60,8 @@ __all__ = sorted(_HOME)  # noqa: PLE0605 - spelt out in the stub
 
 
 def __getattr__(name: str) -> Any:
+    if name == "blocking":
+        return import_module("chat_core.blocking")
     module = _HOME.get(name)
     if module is None:
         raise AttributeError(f"module 'chat_core' has no attribute {name!r}")

@@ -1,5 +1,6 @@
 from typing import Final
 
+from chat_core import blocking as blocking
 from chat_core._contracts.connection import ConnectionOptions as ConnectionOptions
 from chat_core._contracts.logger import Log as Log
 from chat_core._contracts.logger import LoggerContext as LoggerContext

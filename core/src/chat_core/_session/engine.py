@@ -245,8 +245,11 @@ class Engine:
                 await asyncio.wait({goodbye})
         return goodbye.done() and not goodbye.cancelled() and goodbye.exception() is None
 
-    async def detach(self) -> None:
-        """Give the session up without leaving the chat; a leaving that has begun comes to its end instead."""
+    async def detach(self, caller: object | None = None) -> None:
+        """Give the session up without leaving the chat; a leaving that has begun comes to its end instead.
+
+        The caller's own callback is not waited for.
+        """
         while self.flow.leaving and self.ended is None:
             await self.flow.changed()
         if self.ended is not None:
@@ -254,7 +257,6 @@ class Engine:
             return
         if self._detaching is None:
             self.detached = True
-            caller = asyncio.current_task()
             self._detaching = self._loop.create_task(self._detach(caller), name="chat-core: detach")
         await asyncio.shield(self._detaching)
 
@@ -268,7 +270,7 @@ class Engine:
         if self._finishing is not None and self._finishing is not asyncio.current_task():
             await asyncio.shield(self._finishing)
 
-    async def stop_callbacks(self, caller: asyncio.Task[Any] | None) -> None:
+    async def stop_callbacks(self, caller: object | None) -> None:
         """Give callbacks the time to finish what is in the log, then stop them; the caller's own one goes on."""
         others = [subscription for subscription in self._subscriptions if not subscription.runs_in(caller)]
         with contextlib.suppress(TimeoutError):
@@ -327,7 +329,7 @@ class Engine:
         if finishing.cancelled():
             self.parts.abandon()
 
-    async def _detach(self, caller: asyncio.Task[Any] | None) -> None:
+    async def _detach(self, caller: object | None) -> None:
         await self.outbox.close()
         await self._close_transport()
         self.log.close()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from weakref import WeakSet
 
 from chat_core._model.events import ContinuityLost, Event, LossReason, ParticipantTyping
+from chat_core._session.callers import current_caller
 
 __all__ = ["Cursor", "EventLog"]
 
@@ -214,8 +215,8 @@ class Cursor:
         self.finished: tuple[int, int] = (0, after)
         #: Evicted events that were fetched again, or the statement that they are lost.
         self._brought: list[Event] = []
-        #: The task that asked for an event last.
-        self.task: asyncio.Task[Any] | None = None
+        #: Who asked for an event last.
+        self.caller: object | None = None
         #: Nothing more is handed over.
         self.cut: bool = False
         log.cursors.add(self)
@@ -258,7 +259,7 @@ class Cursor:
 
     async def next(self) -> Event | None:
         """Wait for the next event; None when nothing follows."""
-        self.task = asyncio.current_task()
+        self.caller = current_caller()
         while not self.cut:
             if self._behind():
                 await self._catch_up()

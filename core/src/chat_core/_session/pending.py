@@ -228,7 +228,8 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
                 loop = asyncio.get_running_loop()
             except RuntimeError:
                 raise RuntimeError(
-                    f"{self._name}: {how} needs a running event loop; call it inside a coroutine run by asyncio.run()"
+                    f"{self._name}: {how} needs a running event loop; call it inside a coroutine run by asyncio.run(), "
+                    "or use chat_core.blocking, which needs none"
                 ) from None
             self._task = loop.create_task(self._factory(), name=f"chat-core: {self._name}")
             # The event loop holds tasks weakly, and whoever chained a callback may have let this object go.

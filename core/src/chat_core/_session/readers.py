@@ -63,11 +63,11 @@ class Waiting:
         self._place = log.cursor(after=after)
         # Between two waits nobody reads, so the saved position must not wait for this place.
         self._place.close()
-        #: The task that the last wait was for.
-        self._caller: asyncio.Task[object] | None = None
+        #: Who waited last.
+        self._caller: object | None = None
 
-    def finish(self, caller: asyncio.Task[object] | None) -> None:
-        """Say that the task is done with what its last wait returned."""
+    def finish(self, caller: object | None) -> None:
+        """Say that the caller is done with what its last wait returned."""
         if self._caller is caller:
             place = self._place.copy()
             place.finish()
@@ -81,7 +81,7 @@ class Waiting:
         timeout: float | None,
         after: int | None,
         own: bool,
-        caller: asyncio.Task[object] | None = None,
+        caller: object | None = None,
     ) -> E:
         """Return the next event of a kind for which the predicate holds.
 

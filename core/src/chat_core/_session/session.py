@@ -22,6 +22,7 @@ from chat_core._contracts.transport import (
 from chat_core._model.errors import OptionError, OptionTypeError, RefusedError, UnsupportedCommandError
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session.callbacks import Callbacks
+from chat_core._session.callers import current_caller
 from chat_core._session.engine import Engine
 from chat_core._session.files import FileCommands
 from chat_core._session.outbox import Resend
@@ -122,7 +123,7 @@ class Session(FileCommands, Callbacks):
             TimeoutError: none came in time.
             SessionEndedError: the session was over before one came.
         """
-        caller = _current_task()
+        caller = current_caller()
 
         async def run() -> E:
             if not (isinstance(kind, type) and issubclass(kind, Event)):
@@ -284,11 +285,11 @@ class Session(FileCommands, Callbacks):
         Raises:
             StorageError: the state could not be saved.
         """
-        caller = _current_task()
+        caller = current_caller()
 
         async def run() -> None:
             for cursor in list(self._engine.log.cursors):
-                if cursor.task is caller:
+                if cursor.caller is caller:
                     cursor.finish()
             self._waiting.finish(caller)
             await self._engine.saver.flush()
@@ -309,7 +310,8 @@ class Session(FileCommands, Callbacks):
 
         Ends the readers.
         """
-        return Pending(self._engine.detach, name="detach")
+        caller = current_caller()
+        return Pending(lambda: self._engine.detach(caller), name="detach")
 
     async def aclose(self, *, failed: bool = False) -> None:
         """Do what leaving ``async with`` does: leave the chat, or detach.
@@ -320,11 +322,11 @@ class Session(FileCommands, Callbacks):
         action = self._parts.on_exit
         if action is None:
             action = "detach" if failed and self.guarantees.survives_the_process else "leave"
-        caller = asyncio.current_task()
+        caller = current_caller()
         if self.connection_state not in {ConnectionState.ENDED, ConnectionState.DETACHED} and action == "leave":
             await self._engine.leave()
         else:
-            await self._engine.detach()
+            await self._engine.detach(caller)
         await self._engine.stop_callbacks(caller)
 
     async def __aenter__(self) -> Self:
@@ -366,11 +368,12 @@ async def save_first_state(session: Session) -> None:
     await session._engine.saver.flush()  # noqa: SLF001 - the launcher's part of the session, not the user's
 
 
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop is running; what is returned will say so
-        return None
+async def until_over(session: Session) -> None:
+    """Wait until the session has ended or is detached."""
+    log = session._engine.log  # noqa: SLF001 - no reader: one would count what it is handed as delivered
+    while not log.closed:
+        await log.changed()
+    await session._engine.detach()  # noqa: SLF001 - also waits for an end or a detaching that is under way
 
 
 def _type(value: object) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from chat_core._contracts.logger import Log
 from chat_core._model.events import Event
+from chat_core._session.callers import current_caller
 from chat_core._session.log import EventLog
 
 __all__ = ["Subscription"]
@@ -57,18 +58,22 @@ class Subscription(Generic[E]):
 
     def cancel(self) -> None:
         """Call back no more. A callback that is running is cancelled, unless it is the one that asks."""
-        if self._task is asyncio.current_task():
+        if self.runs_in(current_caller()):
             self._kind = _Nothing  # type: ignore[assignment] # the pump ends when this callback returns
         else:
             self._task.cancel()
 
-    def runs_in(self, task: asyncio.Task[Any] | None) -> bool:
-        """Say whether the callback is called in that task."""
-        return self._task is task
+    def runs_in(self, caller: object | None) -> bool:
+        """Say whether the callback is what is calling."""
+        return self._task is caller
+
+    def when_over(self, call: Callable[[], object]) -> None:
+        """Call once nothing more is handed over."""
+        self._task.add_done_callback(lambda _: call())
 
     async def ended(self) -> None:
         """Wait until everything was handed over, unless the callback itself asks."""
-        if self._task is not asyncio.current_task():
+        if not self.runs_in(current_caller()):
             await asyncio.wait([self._task])
 
     def _catch_up(self) -> None:
