@@ -7,7 +7,8 @@ not reach logs by accident.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -49,14 +50,32 @@ __all__ = [
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+#: Holds an entry for each ``plain_reprs`` that is entered.
+_plain: list[object] = []
+
+
+@contextmanager
+def plain_reprs() -> Iterator[None]:
+    """Let the ``repr`` of events show texts and data as they are, in the whole process: for the output of tests.
+
+    Never where real visitors chat: what is shown in a repr reaches logs and tracebacks (RP-10).
+    """
+    mine = object()
+    _plain.append(mine)
+    try:
+        yield
+    finally:
+        _plain.remove(mine)
+
+
 def _length(text: object) -> str:
     """How a repr shows text that must not reach a log."""
-    return f"<{len(text)} characters>" if isinstance(text, str) else repr(text)
+    return f"<{len(text)} characters>" if isinstance(text, str) and not _plain else repr(text)
 
 
 def _keys(data: Mapping[str, Any]) -> str:
     """How a repr shows data whose values must not reach a log."""
-    return f"<{len(data)} entries>"
+    return repr(dict(data)) if _plain else f"<{len(data)} entries>"
 
 
 class PartyType(enum.StrEnum):

@@ -13,6 +13,7 @@ in the way. ``chat-core conformance`` runs the same checks without pytest. docs/
 
 from __future__ import annotations
 
+from chat_core._model.events import plain_reprs
 from chat_core.testing._catalogue import LEVEL, catalogue
 from chat_core.testing._checks import Check, Level, Suite
 from chat_core.testing._classes import (
@@ -38,4 +39,5 @@ __all__ = [
     "TransportHarness",
     "Verdict",
     "catalogue",
+    "plain_reprs",
 ]
