@@ -40,7 +40,7 @@ def _plain(
     """Make a method that waits for what the async one returns."""
 
     @functools.wraps(method)
-    def call(self: Agent, *args: P.args, **kwargs: P.kwargs) -> T:
+    def call(self: Agent, /, *args: P.args, **kwargs: P.kwargs) -> T:
         _refuse_in_a_loop(f"chat_agent.aio.{method.__name__}")
 
         async def run() -> T:

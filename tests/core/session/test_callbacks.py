@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import chat_core
@@ -9,7 +10,7 @@ from chat_core import Batch, ContinuityLost, Event
 from chat_core._session.callbacks import Callbacks
 from support.backend import FakeTransport
 from support.clock import run_virtually
-from support.sessions import open_session
+from support.sessions import MemoryLog, open_session
 
 #: What a session is given here of each kind; those without a method of their own are left out.
 KINDS = {name: getattr(chat_core, name) for name in chat_core.__all__ if isinstance(getattr(chat_core, name), type)}
@@ -46,5 +47,27 @@ def test_every_method_hands_over_its_kind_and_no_other():
         for name, events in got.items():
             assert events, name
             assert all(isinstance(event, EVENTS[name]) for event in events)
+
+    run_virtually(main())
+
+
+def test_a_callback_that_detaches_the_session_is_not_waited_for():
+    """Nor cancelled: it goes on when the session is detached."""
+
+    async def main() -> None:
+        log = MemoryLog()
+        session = await open_session(FakeTransport(), log=log)
+        went_on = asyncio.Event()
+
+        async def give_up(event: Event) -> None:
+            await session.detach()
+            went_on.set()
+
+        began = asyncio.get_running_loop().time()
+        session.on_event(give_up)
+        async with asyncio.timeout(5):
+            await went_on.wait()
+        assert asyncio.get_running_loop().time() - began < 0.5
+        assert log.at("warning") == []
 
     run_virtually(main())
