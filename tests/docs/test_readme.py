@@ -105,6 +105,7 @@ SAYS = {
     "scripted_customer.py": "answered after",
     "storage_sqlite.py": "afterwards: None",
     "storage_starlette.py": "2 chats, 2 states",
+    "view_django.py": "15 answers, 5 chats",
 }
 #: Needs a server; tests/interop runs it against a real one.
 ON_REDIS = ROOT / "examples" / "storage_redis.py"

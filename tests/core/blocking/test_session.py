@@ -155,6 +155,21 @@ def test_a_call_from_the_loop_thread_is_refused_with_its_remedy(sandbox: Sandbox
         assert session.send_message("still there", until="echoed").echoed
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_what_would_end_the_loop_reaches_whoever_called_and_nobody_else(sandbox: Sandbox, error: type[BaseException]):
+    """Such as a predicate that ends the program."""
+
+    def predicate(event: MessageReceived) -> bool:
+        raise error
+
+    with start(sandbox) as session:
+        session.wait_for(chat_core.AgentConnected, timeout=5)
+        session.send_message("Hello")
+        with pytest.raises(error):
+            session.wait_for(MessageReceived, predicate, timeout=5)
+        assert session.send_message("still there", until="echoed").echoed
+
+
 def test_an_error_of_a_message_has_a_receipt_of_this_side(sandbox: Sandbox):
     """It is the one that can be waited for without ``await``."""
     with start(sandbox) as session:
