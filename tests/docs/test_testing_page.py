@@ -25,6 +25,32 @@ def test_the_program_prints_what_the_page_shows():
     assert result.stdout == output
 
 
+def test_the_tests_on_the_page_pass_as_printed(tmp_path: Path):
+    """In a project of their own, with no plugin but the one that is named; and they fail when the bot is broken."""
+    files = re.findall(r"`(\w+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert [name for name, _ in files] == ["bot.py", "conftest.py", "test_bot.py"]
+    for name, text in files:
+        (tmp_path / name).write_text(text, "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-W",
+        "error",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "4 passed" in result.stdout, result.stdout + result.stderr
+    bot = (tmp_path / "bot.py").read_text("utf-8")
+    (tmp_path / "bot.py").write_text(bot.replace("session.send_message(name)", "return name"), "utf-8")
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert "1 failed, 3 passed" in result.stdout, result.stdout + result.stderr
+
+
 def test_every_action_and_argument_of_the_fault_proxy_stands_on_the_page():
     """The actions with their defaults, what a rule can be about, and what the proxy is told."""
     for action in ACTIONS:
