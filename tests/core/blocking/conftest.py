@@ -29,6 +29,7 @@ def program() -> Iterator[Program]:
     def start(text: str, *arguments: str, warnings: str = "error") -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-X", "dev", "-W", warnings, "-c", PRELUDE + textwrap.dedent(text), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
