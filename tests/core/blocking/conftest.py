@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from chat_core._blocking import portal
 from chat_sandbox import echo
 from chat_sandbox.blocking import Sandbox
 
 Program = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(autouse=True)
+def portal_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that fails leaves no session to the next one."""
+    monkeypatch.setattr(portal, "_portal", None)
+    yield
+    if portal._portal is not None:
+        portal._portal.stop()
 
 
 @pytest.fixture

@@ -221,15 +221,16 @@ class Interrupted(BaseException):
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Any:
+def interrupted() -> Any:
     """The next call is interrupted in the moment in which its result is there."""
+    patch = pytest.MonkeyPatch()
 
     def wait(call: Any, timeout: float | None = None) -> Any:
         call._finished.wait(timeout)
-        monkeypatch.undo()
+        patch.undo()
         raise Interrupted
 
-    return lambda: monkeypatch.setattr(portal._Call, "wait", wait)
+    return lambda: patch.setattr(portal._Call, "wait", wait)
 
 
 def test_rp1_an_event_that_came_with_the_interrupt_is_the_next_one(sandbox: Sandbox, interrupted: Any):

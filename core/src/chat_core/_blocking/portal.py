@@ -190,6 +190,8 @@ class Portal:
 
     def stop(self, *, timeout: float = EXIT_TIMEOUT) -> None:
         """Close the open sessions, detached or left as after an exception, and end the thread; all of it bounded."""
+        if not self._open:
+            return
         try:
             # Ctrl-C while chats are left: go on without them.
             with contextlib.suppress(KeyboardInterrupt, TimeoutError):
