@@ -106,7 +106,7 @@ def test_the_public_names_are_sorted_and_there():
     assert set(chat_core.__all__) <= set(dir(chat_core))
     stub = ast.parse((ROOT / "core" / "src" / "chat_core" / "__init__.pyi").read_text("utf-8"))
     imported = {alias.asname for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert imported - {"Final", None} == set(chat_core.__all__)
+    assert imported - {"Final", "blocking", None} == set(chat_core.__all__)
     (listed,) = (node.value for node in stub.body if isinstance(node, ast.Assign))
     assert sorted(ast.literal_eval(listed)) == chat_core.__all__
     for name in chat_core.__all__:

@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from chat_core._blocking import portal
 from chat_sandbox import echo
 from chat_sandbox.blocking import Sandbox
 
 Program = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(autouse=True)
+def portal_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that fails leaves no session to the next one."""
+    monkeypatch.setattr(portal, "_portal", None)
+    yield
+    if portal._portal is not None:
+        portal._portal.stop()
 
 
 @pytest.fixture
@@ -29,6 +39,7 @@ def program() -> Iterator[Program]:
     def start(text: str, *arguments: str, warnings: str = "error") -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-X", "dev", "-W", warnings, "-c", PRELUDE + textwrap.dedent(text), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -161,6 +161,31 @@ def test_rp9_ctrl_c_during_the_start_leaves_the_chat_that_may_have_been_opened(s
     assert sandbox.chats[0].ended
 
 
+def test_rp9_a_start_on_its_way_at_the_end_leaves_the_chat_that_may_have_been_opened(
+    sandbox: Sandbox, program: Program
+):
+    """Where the thread that starts it is a daemon, for which nobody waits."""
+    sandbox.faults.delay_answer(1.2, operation="requestChat")
+    process = program(
+        """
+        def begin():
+            try:
+                start(transport="rest")
+            except RuntimeError as error:
+                print(error)
+        thread = threading.Thread(target=begin, daemon=True)
+        thread.start()
+        input()
+        """,
+        sandbox.rest_url,
+    )
+    until(lambda: bool(sandbox.chats))
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    assert "left behind: []" in finish(process)
+    assert sandbox.chats[0].ended
+
+
 def test_a_forked_process_has_a_loop_of_its_own_and_leaves_the_others_sessions_alone(
     sandbox: Sandbox, program: Program
 ):
@@ -196,15 +221,16 @@ class Interrupted(BaseException):
 
 
 @pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch) -> Any:
+def interrupted() -> Any:
     """The next call is interrupted in the moment in which its result is there."""
+    patch = pytest.MonkeyPatch()
 
     def wait(call: Any, timeout: float | None = None) -> Any:
         call._finished.wait(timeout)
-        monkeypatch.undo()
+        patch.undo()
         raise Interrupted
 
-    return lambda: monkeypatch.setattr(portal._Call, "wait", wait)
+    return lambda: patch.setattr(portal._Call, "wait", wait)
 
 
 def test_rp1_an_event_that_came_with_the_interrupt_is_the_next_one(sandbox: Sandbox, interrupted: Any):
@@ -228,6 +254,40 @@ def test_rp9_a_chat_that_came_with_the_interrupt_is_left(sandbox: Sandbox, inter
     with pytest.raises(Interrupted):
         blocking.start_session(**options)
     until(lambda: sandbox.chats[0].ended)
+
+
+def test_a_loop_that_hangs_holds_the_end_up_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch):
+    """What runs on it does not return; it is left to the daemon thread."""
+    monkeypatch.setattr(portal, "STOP_TIMEOUT", 0.1)
+    own, on, off = portal.Portal(), threading.Event(), threading.Event()
+
+    async def hang() -> None:
+        on.set()
+        off.wait()
+
+    thread = threading.Thread(target=own.call, args=(hang,))
+    thread.start()
+    assert on.wait(5)
+    began = time.monotonic()
+    own.stop(timeout=0.1)
+    assert time.monotonic() - began < 5
+    assert own._thread.is_alive()
+    off.set()
+    thread.join(5)
+    own._thread.join(5)
+    assert not own._thread.is_alive()
+
+
+def test_a_signal_handler_may_call_while_its_thread_does():
+    """The lock is the thread's own already."""
+    own = portal.Portal()
+
+    async def work() -> str:
+        return "done"
+
+    with own._lock:
+        assert own.call(work) == "done"
+    own.stop()
 
 
 def test_a_call_that_comes_too_late_is_refused(sandbox: Sandbox):

@@ -102,15 +102,17 @@ def test_callbacks_are_called_in_order_in_a_thread_of_their_own_and_may_call_the
 
 def test_a_callback_may_end_the_session_and_its_own_subscription(sandbox: Sandbox):
     """Neither waits for the callback that asked."""
-    ended = threading.Event()
+    named, ended = threading.Event(), threading.Event()
     session = start(sandbox)
 
     @session.on_agent_connected
     def enough(event: chat_core.AgentConnected) -> None:
+        named.wait()  # it may be called before the decorator has returned
         enough.cancel()
         session.close()
         ended.set()
 
+    named.set()
     assert isinstance(session.wait_for(SessionEnded, timeout=5, own=True), SessionEnded)
     assert ended.wait(0.9), "it waited for itself until the time for callbacks was over"
 

@@ -55,10 +55,4 @@ def _launch(
 ) -> Session:
     """Launch on the loop's thread; ``unwanted`` takes back what came when Ctrl-C had ended the wait."""
     one = portal()
-
-    async def run() -> session.Session:
-        launched = await launch()
-        one.add(launched)
-        return launched
-
-    return Session(one, one.call(run, unwanted=unwanted))
+    return Session(one, one.launch(launch, unwanted=unwanted))

@@ -104,11 +104,13 @@ class Portal:
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(Threads())
         self._process = os.getpid()
-        #: Guards against a call that comes after the loop's last round.
-        self._lock = threading.Lock()
+        #: Guards against a call after the loop's last round. A signal handler may call while its thread does.
+        self._lock = threading.RLock()
         self._open = True
         #: Calls that were given up and clean up after themselves.
         self._cleaning: set[asyncio.Task[None]] = set()
+        #: Starts and restores on their way.
+        self._launches: set[asyncio.Task[Any]] = set()
         #: Sessions that are not over, and the tasks that watch them.
         self._sessions: dict[Session, asyncio.Task[None]] = {}
         self._workers: WeakSet[Worker] = WeakSet()
@@ -160,12 +162,25 @@ class Portal:
                     self._post(call.give_up, self._cleaning)
             raise
 
-    def add(self, session: Session) -> None:
-        """Remember a session until it is over. On the loop's thread."""
-        if session not in self._sessions:
+    def launch(
+        self, work: Callable[[], Awaitable[Session]], *, unwanted: Callable[[Session], Awaitable[object]]
+    ) -> Session:
+        """Do as ``call`` does, for a session, which is remembered until it is over."""
+
+        async def run() -> Session:
+            task = asyncio.current_task()
+            assert task is not None
+            self._launches.add(task)
+            try:
+                session = await work()
+            finally:
+                self._launches.discard(task)
             watching = self._loop.create_task(until_over(session), name="chat-core: blocking session")
             self._sessions[session] = watching
             watching.add_done_callback(lambda _: self._sessions.pop(session, None))
+            return session
+
+        return self.call(run, unwanted=unwanted)
 
     def worker(self, name: str) -> Worker:
         """Start the thread of a callback."""
@@ -175,6 +190,8 @@ class Portal:
 
     def stop(self, *, timeout: float = EXIT_TIMEOUT) -> None:
         """Close the open sessions, detached or left as after an exception, and end the thread; all of it bounded."""
+        if not self._open:
+            return
         try:
             # Ctrl-C while chats are left: go on without them.
             with contextlib.suppress(KeyboardInterrupt, TimeoutError):
@@ -195,8 +212,10 @@ class Portal:
             self._loop.call_soon_threadsafe(callback, *args, context=contextvars.copy_context())
 
     async def _close_sessions(self, timeout: float) -> None:
+        for task in self._launches - self._cleaning:  # what it may have opened it leaves by itself, if cancelled once
+            task.cancel()
         closing = [asyncio.ensure_future(session.aclose(failed=True)) for session in self._sessions]
-        if waiting := {*closing, *self._cleaning}:
+        if waiting := {*closing, *self._launches, *self._cleaning}:
             await asyncio.wait(waiting, timeout=timeout)
 
     def _run(self) -> None:
@@ -221,7 +240,7 @@ async def _end_tasks() -> None:
         await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _portal: Portal | None = None
 #: Portals of the processes from which this one was forked. A loop that is collected closes what the other one uses.
 _inherited: Final[list[Portal]] = []
@@ -243,7 +262,7 @@ def _at_exit() -> None:
 
 def _after_fork() -> None:
     global _portal, _lock  # noqa: PLW0603 - the other process may have held the lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     if _portal is not None:
         _inherited.append(_portal)
         _portal = None
