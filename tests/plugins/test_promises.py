@@ -685,3 +685,23 @@ def test_rp13_a_machine_that_slept_takes_the_chat_up_again(carrier: str):
         assert losses(await everything(session)) == []
 
     hold_a_chat(carrier, play)
+
+
+@every_carrier
+def test_rp09_a_start_that_is_cancelled_again_and_again_is_left_all_the_same(carrier: str):
+    """Whoever is impatient with the tidying up does not end it."""
+
+    async def main() -> None:
+        async with Client(carrier) as client:
+            client.network.latency = (0.1, 0.1)
+            starting = asyncio.ensure_future(chat_core.start_session(**client.options()))
+            while not client.sandbox.chats:
+                await asyncio.sleep(0.01)
+            for _ in range(5):
+                starting.cancel()
+                await asyncio.sleep(0.02)
+            with pytest.raises(asyncio.CancelledError):
+                await starting
+            assert client.sandbox.chats[0].ended
+
+    run_seeded(main(), seed=8)

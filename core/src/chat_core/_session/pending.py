@@ -200,7 +200,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
                 if not task.done():
                     task.cancel()
                     # The operation may have something to leave behind in order; its own time limits bound that.
-                    await asyncio.wait([task])
+                    await _over(task)
                 await self._give_back(task)
             raise
         else:
@@ -214,10 +214,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         if self._discard is None or task.cancelled() or task.exception() is not None:
             return
         giving = asyncio.ensure_future(self._discard(task.result()))
-        while not giving.done():
-            # Bounded in itself; a second cancellation must not leave anything behind.
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.shield(giving)
+        await _over(giving)
         if not giving.cancelled() and (error := giving.exception()) is not None:
             _logger.error("the result of a cancelled %s could not be given back: %s", self._name, type(error).__name__)
 
@@ -277,6 +274,13 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
 
 #: Operations and async callbacks on their way; the event loop alone holds tasks weakly.
 _running: set[asyncio.Future[Any]] = set()
+
+
+async def _over(future: asyncio.Future[Any]) -> None:
+    """Wait for what is bounded in itself; another cancellation must not leave anything of it behind."""
+    while not future.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({future})
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
