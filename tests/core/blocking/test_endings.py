@@ -182,7 +182,8 @@ def test_rp9_a_start_on_its_way_at_the_end_leaves_the_chat_that_may_have_been_op
     until(lambda: bool(sandbox.chats))
     assert process.stdin is not None
     process.stdin.write("\n")
-    assert "left behind: []" in finish(process)
+    # The program's own thread may be about to say what it was told.
+    assert "chat-core" not in finish(process).partition("left behind:")[2]
     assert sandbox.chats[0].ended
 
 

@@ -244,7 +244,12 @@ class Outbox:
             entry, *others = candidates
             self._unclaimed.remove(entry)
             for later in others:
-                filtered_perhaps = entry.receipt.state is ReceiptState.ACCEPTED and not entry.adopted
+                # The text is no key, but where it is the earlier message's own nothing was left out before it.
+                filtered_perhaps = (
+                    entry.receipt.state is ReceiptState.ACCEPTED
+                    and not entry.adopted
+                    and event.text != entry.command.text
+                )
                 later.doubtful |= filtered_perhaps and event.index > later.before
                 # Behind it in order is behind it in the transcript, also for whoever reads that from its beginning.
                 later.before = max(later.before, event.index)
