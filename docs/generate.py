@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import command_line
+import contracts
+import errors
+import performance
 import promises
-import reference
 
-import chat_core
-from chat_core import ChatError, ErrorCode
 from chat_core.testing import LEVEL, catalogue
 
 DOCS = Path(__file__).parent
@@ -21,57 +21,13 @@ sys.path.insert(0, str(DOCS.parent / "tests"))  # the mutants are a part of the 
 
 from conformance import logger_mutants, packaging_mutants, storage_mutants, transport_mutants  # noqa: E402
 
-MEANINGS = {
-    ErrorCode.NONE: "nobody gave a code",
-    ErrorCode.UNKNOWN_COMMAND: "unknown command, or one that the transport does not offer",
-    ErrorCode.PARAMETER_MISSING: "a mandatory parameter is missing",
-    ErrorCode.PARAMETER_INCORRECT: "the value of a parameter is wrong",
-    ErrorCode.SESSION_UNKNOWN: "the server does not know the chat session",
-    ErrorCode.COMMAND_STOPPED: "the command was stopped by a decorator of the server",
-    ErrorCode.COMMAND_FAILED: "the server failed to execute the command",
-    ErrorCode.SERVER_UNAVAILABLE: "the chat server cannot be reached",
-    ErrorCode.LOGIN_FAILED: "the login or handshake was refused",
-    ErrorCode.CONNECTION_INTERRUPTED: "the connection was lost",
-    ErrorCode.IN_USE_HERE: "a session of this process holds the profile",
-    ErrorCode.IN_USE_ELSEWHERE: "another process holds the profile",
-}
-
-
-def error_codes() -> str:
-    """Return the page of error codes."""
-    rows = "\n".join(f"| {int(code)} | `{code.name}` | {MEANINGS[code]} |" for code in ErrorCode)
-    return f"""# Error codes
-
-Made from `chat_core.ErrorCode` by `docs/generate.py`. Codes that a server gives keep their number; `error.origin` says whose it is
-(`gwe`, `gms`, `http`, `bayeux`, `local`), because the ranges collide.
-
-| code | name | meaning |
-| --- | --- | --- |
-{rows}
-
-## Exceptions
-
-Every error of chat-core is a `ChatError` with `code`, `origin`, `description`, `retryable` and `advice`. Most are also the standard class in brackets, so that a
-program may catch that.
-
-{_exceptions()}
-"""
-
-
-def _exceptions(kind: type[ChatError] = ChatError, depth: int = 0) -> str:
-    """Return the tree of errors as nested lists."""
-    standard = [base.__name__ for base in kind.__bases__ if not issubclass(base, ChatError) and base is not Exception]
-    words = (kind.__doc__ or "").strip().splitlines()[0].replace("``", "`")
-    also = f" ({', '.join(standard)})" if standard else ""
-    line = f"{'  ' * depth}* `{kind.__name__}`{also}: {words}\n"
-    children = [child for child in kind.__subclasses__() if child.__name__ in chat_core.__all__]
-    return line + "".join(_exceptions(child, depth + 1) for child in sorted(children, key=lambda one: one.__name__))
-
 
 def measured() -> str:
     """Return the page of long runs: what each counted, when, and on which commit."""
     sections = []
     for file in sorted((DOCS / "measured").glob("*.json")):
+        if file == performance.REPORT:
+            continue
         report = json.loads(file.read_text("utf-8"))
         rows = "\n".join(f"| {name} | {value} |" for name, value in _flat(report["counts"]) if name != "survivors")
         sections.append(f"""## {file.stem}
@@ -171,13 +127,14 @@ def _ids(fails: dict[str, str], known: int) -> str:
 PAGES = {
     "command-line.md": command_line.command_line_page,
     "conformance.md": conformance,
-    "error-codes.md": error_codes,
+    "error-codes.md": errors.errors_page,
     "measured.md": measured,
+    "measured/performance.svg": performance.picture,
+    "performance.md": performance.page,
     "promises.md": promises.page,
-    "session.md": reference.session_page,
-    "plugins/logger.md": reference.logger_page,
-    "plugins/storage.md": reference.storage_page,
-    "plugins/transport.md": reference.transport_page,
+    "plugins/logger.md": contracts.logger_page,
+    "plugins/storage.md": contracts.storage_page,
+    "plugins/transport.md": contracts.transport_page,
 }
 
 

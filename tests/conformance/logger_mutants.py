@@ -103,8 +103,8 @@ def _provider(factory: Any, options: Any = None) -> LoggerProvider:
     return LoggerProvider(name="mutant", summary="a logger", factory=factory, options=options)
 
 
-def _mutant(name: str, factory: Any, fails: dict[str, str]) -> Mutant:
-    return Mutant(name=name, subject=_provider(factory), fails=fails)
+def _mutant(name: str, factory: Any, fails: dict[str, str], *, hangs: bool = False) -> Mutant:
+    return Mutant(name=name, subject=_provider(factory), fails=fails, hangs=hangs)
 
 
 @frozen(kw_only=True)
@@ -172,7 +172,9 @@ MUTANTS = [
         lambda _: _OneThread(),
         {"LG-006": "from 8 threads at once it raised RuntimeError:"},
     ),
-    _mutant("it hangs when threads call it", lambda _: _Hangs(), {"LG-006": "calls from 8 threads at once hang"}),
+    _mutant(
+        "it hangs when threads call it", lambda _: _Hangs(), {"LG-006": "calls from 8 threads at once hang"}, hangs=True
+    ),
     _mutant("there can be one only", _only_one_profile, {"LG-007": "ValueError came out: there is a logger already"}),
     _mutant(
         "the profile is taken for a format",

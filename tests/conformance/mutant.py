@@ -18,6 +18,7 @@ class Mutant:
         fails: the ids of exactly the checks that have to fail, each with a phrase of its message.
         options: as in a test class.
         builtin: whether it passes for one that comes with the core.
+        hangs: whether something of it never ends, so that there is nothing to be learned from waiting for it.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Mutant:
     builtin: bool = False
     fails: Mapping[str, str]
     options: Any = field(default=None, repr=False)
+    hangs: bool = False
 
 
 @frozen(kw_only=True)

@@ -26,6 +26,7 @@ from chat_core import (
     StorageError,
     StorageUnavailableError,
 )
+from conformance import lease_mutants
 from conformance.mutant import Mutant, Odd
 from conformance.reference_storage import ALL, FolderStorage, options, provider
 
@@ -575,8 +576,8 @@ class ExpiresAtOnce(FolderStorage):
 
 def _mutant(name: str, factory: Any, fails: dict[str, str], **more: Any) -> Mutant:
     more.setdefault("capabilities", PLAIN)
-    builtin = more.pop("builtin", False)
-    return Mutant(name=name, subject=provider(factory, **more), fails=fails, options=options, builtin=builtin)
+    flags = {flag: more.pop(flag, False) for flag in ("builtin", "hangs")}
+    return Mutant(name=name, subject=provider(factory, **more), fails=fails, options=options, **flags)
 
 
 def _odd(name: str, factory: Any, *capabilities: str, **more: Any) -> Odd:
@@ -824,6 +825,7 @@ MUTANTS = [
             "ST-020": "the owner was killed, and its state was still",
             "ST-021": "the owner was killed, and its state did not",
         },
+        hangs=True,
         **_EVERYWHERE,
     ),
     _mutant(
@@ -920,6 +922,7 @@ MUTANTS = [
         },
         builtin=True,
     ),
+    *lease_mutants.MUTANTS,
 ]
 
 ODD = [
@@ -931,4 +934,5 @@ ODD = [
     ),
     _odd("small, and refuses what is large", FiniteLimit, *PLAIN),
     _odd("everything at once", FolderStorage, *ALL, here=False),
+    *lease_mutants.ODD,
 ]

@@ -63,6 +63,10 @@ class TestKeyringPackage(PackagingConformance):
     provider = "keyring"
 
 
+class TestRedisPackage(PackagingConformance):
+    provider = "redis"
+
+
 def test_the_sandbox_harness_is_a_harness_without_importing_it():
     """It has every method of ``TransportHarness``, which the sandbox does not know."""
     from chat_core.testing import TransportHarness

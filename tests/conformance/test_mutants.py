@@ -10,7 +10,16 @@ import pytest
 from attrs import evolve
 
 from chat_core._contracts.providers import Kind
-from chat_core.testing import Result, Verdict, _logger, _storage_trouble, _transport, _transport_bench, catalogue
+from chat_core.testing import (
+    Result,
+    Verdict,
+    _logger,
+    _storage_lease,
+    _storage_trouble,
+    _transport,
+    _transport_bench,
+    catalogue,
+)
 from chat_core.testing._facts import find_distribution
 from chat_core.testing._logger import LoggerBench
 from chat_core.testing._packaging import PackagingBench
@@ -34,13 +43,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)
-def little_patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A mutant that hangs, or never lets go, costs little."""
-    monkeypatch.setattr(_storage_trouble, "_FREE_WITHIN", 1.5)
-    monkeypatch.setattr(_transport_bench, "CLOSING", 0.3)
-    monkeypatch.setattr(_logger, "_PATIENCE", 0.5)
+def little_patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A mutant that hangs costs little, and one that blocks the loop has to do so for a moment only."""
     for module, name in ((_storage_trouble, "_BLOCKED"), (_transport, "_BLOCKED"), (_logger, "_QUICK")):
         monkeypatch.setattr(module, name, 0.1)
+    if "mutant" in request.fixturenames and request.getfixturevalue("mutant").hangs:
+        monkeypatch.setattr(_storage_trouble, "_FREE_WITHIN", 1.5)
+        monkeypatch.setattr(_storage_lease, "_LATE", 0.5)
+        monkeypatch.setattr(_transport_bench, "CLOSING", 0.3)
+        monkeypatch.setattr(_logger, "_PATIENCE", 0.5)
     yield
     transport_mutants.LeavesASocket.close_all()
 

@@ -670,8 +670,8 @@ class OverIsUnknown(ReferenceTransport):
         return opened
 
 
-def _mutant(name: str, factory: Any, fails: dict[str, str], **more: Any) -> Mutant:
-    return Mutant(name=name, subject=provider(factory, **more), fails=fails)
+def _mutant(name: str, factory: Any, fails: dict[str, str], hangs: bool = False, **more: Any) -> Mutant:
+    return Mutant(name=name, subject=provider(factory, **more), fails=fails, hangs=hangs)
 
 
 def _odd(name: str, factory: Any, **more: Any) -> Odd:
@@ -942,6 +942,7 @@ MUTANTS = [
             "TR-039": "aclose did not return within 0.3 s",
             "TR-040": "aclose did not return within 0.3 s",
         },
+        hangs=True,
     ),
     _mutant(
         "aclose does not end incoming", GoesOnWaiting, {"TR-032": "the transport was closed, and incoming did not"}

@@ -1,23 +1,10 @@
-"""The page of what long runs counted, and its plots."""
+"""The plots of what long runs counted."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 from support.bars import bars
-
-ROOT = Path(__file__).parents[2]
-
-
-def test_the_generated_pages_are_up_to_date():
-    """Each is what its generator writes."""
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
 
 
 def test_a_plot_shows_each_count_and_the_bar():

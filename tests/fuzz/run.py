@@ -33,7 +33,7 @@ REPORT: Final = ROOT / "docs" / "measured" / "fuzz.json"
 #: The long run: so many executions, and in the last of them nothing new may be covered.
 LONG: Final = 10_000_000
 QUIET: Final = 1_000_000
-#: Bytes of one input; seconds and MiB that one execution may take.
+#: Bytes of one input; seconds (of the wall's clock) and MiB that one execution may take.
 LONGEST_INPUT: Final = 2048
 SLOWEST: Final = 5
 MEMORY: Final = 1024
@@ -72,7 +72,7 @@ def fuzz(codec: str, given: argparse.Namespace) -> dict[str, Any]:
         limit = f"-runs={given.executions}" if given.executions else f"-max_total_time={given.seconds}"
         command = [
             *(sys.executable, str(HERE / "run.py"), "--child", codec, limit, f"-seed={given.seed}"),
-            *(f"-max_len={LONGEST_INPUT}", f"-timeout={SLOWEST}", f"-rss_limit_mb={MEMORY}"),
+            *(f"-max_len={LONGEST_INPUT}", f"-timeout={given.slowest}", f"-rss_limit_mb={MEMORY}"),
             *(f"-artifact_prefix={findings}/", place, str(corpus(codec))),
         ]
         began = time.monotonic()
@@ -155,6 +155,7 @@ def main() -> int:
     parser.add_argument("codecs", nargs="*", metavar="CODEC", help=f"of {', '.join(CODECS)}; all where none is given")
     parser.add_argument("--seconds", type=int, default=30, help="for each codec")
     parser.add_argument("--executions", type=int, help=f"for each codec, in place of --seconds; {LONG} is the long run")
+    parser.add_argument("--slowest", type=int, default=SLOWEST, help="seconds for one input; more on a busy machine")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="codecs at a time")
     parser.add_argument("--report", action="store_true", help=f"write {REPORT.relative_to(ROOT)}")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chat_gms import reading
 from chat_gms.envelope import MalformedEnvelopeError, decode_envelope
 from chat_gms.operations import Credentials
 from chat_gms.reading import MAX_DEPTH, MAX_OPENED, NotJsonError, read_envelope, read_json
@@ -59,3 +65,40 @@ def test_rp11_half_a_character_in_a_files_id_is_replaced():
     keys = Credentials(secure_key="k", chat_id="c")
     assert download_file(keys, "a/\ud800").path == "c/file/a%2F%3F/download"
     assert delete_file(keys, "\ud800").path == "c/file/%3F/delete"
+
+
+@pytest.fixture(params=["msgspec", "python"])
+def reader(request, monkeypatch):
+    """Each of the two readers in turn: with the extra ``chat-gms[speed]``, and without it."""
+    if request.param == "python":
+        monkeypatch.setattr(reading, "_load", reading._by_python)
+    else:
+        pytest.importorskip("msgspec")
+
+
+@pytest.mark.usefixtures("reader")
+def test_both_readers_read_as_json_loads_does():
+    """With msgspec or without, the result is one and the same, also of what msgspec refuses."""
+    for text in (
+        *('{"a": 1, "a": [1.5, -0.0, "\\u00e9\u2028"]}', " [1] ", "18446744073709551616", "1" * 4000, "\n1", "1\n"),
+        *("NaN", "[-Infinity]", "1e400", '"\\ud800"', "5e-324", "123456789.123456789012345678"),
+    ):
+        assert repr(read_json(text)) == repr(json.loads(text)), text
+        for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"):
+            data = text.encode(encoding)
+            assert repr(read_json(data)) == repr(json.loads(data)), (text, encoding)
+    for text in ("", "[1,]", "01", "1.", "1 2", "[1]]", '"\x01"', "\ufeff[]", "[" * 100_000, "1" * 5000, "1\x00"):
+        with pytest.raises(NotJsonError):
+            read_json(text)
+        if text not in {"\ufeff[]", "1\x00"}:  # as bytes they are marked as UTF-8, and "1" in UTF-16
+            with pytest.raises(NotJsonError):
+                read_json(text.encode())
+
+
+@pytest.mark.usefixtures("reader")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists) | st.text())
+def test_any_json_is_read_as_python_reads_it(value: Any):
+    """As above, of whatever can be written."""
+    text = json.dumps(value)
+    assert repr(read_json(text)) == repr(read_json(text.encode())) == repr(json.loads(text))

@@ -10,9 +10,10 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-import chat_gms.http
+import chat_gms.asked
 from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
-from chat_gms.http import MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, HttpLink, retry_after, tls_context
+from chat_gms.asked import MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, retry_after
+from chat_gms.http import HttpLink, tls_context
 
 
 def post(handler, *, cookies=None, url="http://host/x", **options: object):
@@ -47,6 +48,21 @@ def test_an_answer_is_read_to_its_end():
     assert request.headers["apikey"] == "k"
     assert request.headers["accept-encoding"] == "identity"
     assert request.headers["authorization"] == "Basic YTpi"
+
+
+def test_a_request_says_what_it_is_once():
+    """Host, type and length; a type among the caller's headers is none of the request's."""
+    seen = []
+
+    def handler(request):
+        seen.append(request)
+        return httpx.Response(200)
+
+    post(handler, url="http://host:8080/x", headers={"Content-Type": "text/html", "X-Own": "1"})
+    (request,) = seen
+    for name, value in (("host", "host:8080"), ("content-type", "application/json"), ("x-own", "1")):
+        assert request.headers.get_list(name) == [value]
+    assert request.headers.get_list("content-length") == [str(len(request.content))]
 
 
 def test_cookies_are_kept_and_sent():
@@ -130,7 +146,7 @@ def test_rp08_nothing_leaves_before_the_time_that_retry_after_asks_for(status: i
     """Whatever it is for: it counts as not sent, with the time that is left."""
     seen = []
     now = 1000.0
-    monkeypatch.setattr(chat_gms.http.time, "monotonic", lambda: now)
+    monkeypatch.setattr(chat_gms.asked.time, "monotonic", lambda: now)
 
     def handler(request):
         seen.append(request)

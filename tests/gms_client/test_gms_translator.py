@@ -26,6 +26,7 @@ from chat_core import (
 )
 from chat_gms import decode_envelope
 from chat_gms.client import EventTranslator, refusal
+from chat_gms.envelope import decode_head
 
 
 def event(kind, *, who="Client", number=1, **fields: object):
@@ -33,7 +34,7 @@ def event(kind, *, who="Client", number=1, **fields: object):
 
 
 def translate(*events: object, translator=None):
-    return (translator or EventTranslator()).batch(decode_envelope({"messages": list(events), "nextPosition": 9}))
+    return (translator or EventTranslator()).batch(decode_head({"messages": list(events), "nextPosition": 9}))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chat_core import ConnectionOptions, LoginRefusedError, RefusedError
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
 from chat_transport_cometd._carriers.websocket import WebSocket

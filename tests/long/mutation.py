@@ -51,6 +51,18 @@ TARGETS = (
             "tests/core/session/test_saved_outbox.py",
         ),
     ),
+    Target(
+        f"{SESSION}/claims.py",
+        (
+            "tests/core/session/test_outbox.py",
+            "tests/core/session/test_recounting.py",
+            "tests/core/session/test_saved_outbox.py",
+        ),
+    ),
+    Target(
+        f"{SESSION}/shown.py",
+        ("tests/core/session/test_detaching_outbox.py", "tests/core/session/test_saved_outbox.py"),
+    ),
     Target(f"{SESSION}/flow.py", ("tests/core/session/test_flow.py", "tests/core/session/test_session.py")),
     Target("core/src/chat_core/_model/backoff.py", ("tests/core/model/test_backoff.py",)),
 )

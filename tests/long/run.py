@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT / "tests" / "long"))
 
 import mutation  # noqa: E402 - found through the lines above
 
-from support import bars, chaos, kills, load, soak, storm  # noqa: E402
+from support import bars, chaos, fleets, kills, load, locusts, soak, storm  # noqa: E402
+from support.redis_server import RedisServer  # noqa: E402
 from support.simulation.many import run_worlds  # noqa: E402 - as above
 
 MINUTES = 60
@@ -57,6 +58,16 @@ async def _restart(sessions: int) -> dict[str, Any]:
     return counts
 
 
+async def _fleet(sessions: int) -> dict[str, Any]:
+    counts = {}
+    for server, carrier in (("redis", "cometd-websocket"), ("valkey", "rest")):
+        ran = fleets.kill_and_stop(carrier, RedisServer(server), sessions=sessions, lease=12.0, pause=10.0)
+        counts[f"{server}, {carrier}"] = await ran
+    failing = fleets.trouble_with_redis(RedisServer(keeps=True), sessions=100, lease=12.0, pause=2.0)
+    counts["a Redis that fails"] = await failing
+    return counts
+
+
 def _soak(sessions: int, minutes: float) -> soak.Plan:
     return soak.Plan(
         sessions=sessions,
@@ -83,11 +94,19 @@ RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
         _chaos,
     ),
     "kills": ("200 kills on the sandbox and 200 on CometD's Java server, each followed by a restore", _kill),
+    "locust": (
+        "Locust, one master and two workers, 500 chats at once, through one loss of all connections",
+        lambda _: locusts.drive(500, 180.0, thought=30.0),
+    ),
     "rest-sessions": (
         "1,000 REST sessions in one process for five minutes",
         lambda seed: load.rest_sessions(1000, 300.0, seed=seed),
     ),
     "restart": ("1,000 sessions on three carriers through restarts of their server", lambda _: _restart(1000)),
+    "fleet": (
+        "300 sessions on three workers, on Redis and Valkey: one killed, one stopped for longer than the lease, ended",
+        lambda _: _fleet(300),
+    ),
     "soak": (
         "200 sessions at a time on three carriers for most of an hour, with faults",
         lambda seed: soak.soak(_soak(200, 57.0), seed=seed),

@@ -24,7 +24,9 @@ from chat_core import (
     SessionEnded,
     SessionEndedError,
 )
+from chat_core._session.continuity import Timing
 from chat_sandbox import Agent
+from chat_transport_cometd._dialect import Delivery
 from plugins.carriers import every_carrier
 from support.simulation.client import Client, SimulatedDisk
 from support.simulation.loop import SeededLoop, run_seeded
@@ -290,6 +292,59 @@ def test_rp07_one_push_that_is_lost_on_a_healthy_connection_is_found(carrier: st
         assert message.text == "never pushed"
         await session.leave()
         assert not [event for event in await everything(session) if isinstance(event, Interrupted)]
+
+    hold_a_chat(carrier, play)
+
+
+@pytest.mark.parametrize("carrier", ["cometd-websocket", "cometd-long-polling"])
+def test_rp01_rp07_a_link_that_dies_while_a_gap_is_open_loses_nothing(carrier: str):
+    """Whatever became of the first question: that nobody acknowledges the second one is found in time."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        client.sandbox.faults.drop_push()
+        await agent.say("missed")
+        await agent.say("seen")
+        await asyncio.sleep(0.2)  # what is early is held back for 250 ms
+        dialect = session._engine.transport._transport._dialect
+        read, lost = dialect.read, []
+
+        def lose_one(message: Any) -> Delivery:
+            """Lose what answers the first question, which the server acknowledges."""
+            if lost:
+                return read(message)
+            lost.append(message)
+            return Delivery(says_nothing=True)
+
+        dialect.read = lose_one
+        await asyncio.sleep(1)
+        client.network.upstream_lost = True
+        assert lost
+        await asyncio.sleep(40)
+        client.network.upstream_lost = False
+        await session.wait_for(MessageReceived, lambda event: event.text == "seen", timeout=120)
+        await session.leave()
+        assert losses(await everything(session)) == []
+
+    hold_a_chat(carrier, play)
+
+
+@pytest.mark.parametrize("carrier", ["cometd-long-polling"])
+def test_rp01_rp07_a_poll_that_went_silently_keeps_no_transcript_from_us(carrier: str):
+    """Publications are answered over another connection; the poll is not waited for until its own time is over."""
+
+    async def play(client: Client, session: Session, agent: Agent) -> None:
+        loop = asyncio.get_running_loop()
+        await agent.say("one")
+        await session.wait_for(MessageReceived, timeout=5)
+        for _ in range(3):
+            await asyncio.sleep(10)
+            client.network.vanish()
+            began = loop.time()
+            events = await session.get_transcript(1)
+            assert [event.text for event in events if isinstance(event, MessageReceived)] == ["one"]
+            assert loop.time() - began < Timing().attempt
+        await session.leave()
+        assert not [event for event in await everything(session) if isinstance(event, Interrupted | ContinuityLost)]
 
     hold_a_chat(carrier, play)
 

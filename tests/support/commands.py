@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
 
 import pytest
+
+with contextlib.suppress(ImportError):  # there are none on Windows
+    import fcntl
+    import termios
 
 
 class Command:
@@ -53,6 +58,11 @@ class Command:
             return await self.process.wait()
 
 
+def _own_terminal() -> None:
+    """Make standard input the session's terminal, so that closing it hangs up."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class AtTerminal:
     """A command with a terminal: what it shows is read and what is typed goes to it as from a keyboard."""
 
@@ -64,7 +74,7 @@ class AtTerminal:
         asyncio.get_running_loop().add_reader(master, self._read)
 
     @classmethod
-    async def begin(cls, state: Path, *arguments: str) -> AtTerminal:
+    async def begin(cls, state: Path, *arguments: str, **environment: str) -> AtTerminal:
         try:
             master, slave = os.openpty()
         except OSError as error:
@@ -77,8 +87,9 @@ class AtTerminal:
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
-                env={**os.environ, "XDG_STATE_HOME": str(state)},
+                env={**os.environ, "TERM": "xterm-256color", "XDG_STATE_HOME": str(state), **environment},
                 start_new_session=True,
+                preexec_fn=_own_terminal,
             )
         finally:
             os.close(slave)
@@ -104,11 +115,22 @@ class AtTerminal:
             raise AssertionError(f"{text!r} was not shown {times} times:\n{self.shown}") from None
 
     def type(self, line: str) -> None:
-        os.write(self._master, line.encode() + b"\n")
+        self.press(line + "\n")
+
+    def press(self, keys: str) -> None:
+        """Send what keys send."""
+        os.write(self._master, keys.encode())
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a window is closed."""
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+        self._master = -1
 
     async def ended(self) -> int:
         async with asyncio.timeout(30):
             status = await self.process.wait()
-        asyncio.get_running_loop().remove_reader(self._master)
-        os.close(self._master)
+        if self._master >= 0:
+            asyncio.get_running_loop().remove_reader(self._master)
+            os.close(self._master)
         return status

@@ -47,7 +47,7 @@ class Counterpart:
         self._command = command
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
-        self._control = 0
+        self.control_port = 0
 
     @property
     def url(self) -> str:
@@ -62,7 +62,7 @@ class Counterpart:
         if not line.startswith("READY "):
             self.__exit__(None, None, None)
             pytest.fail(f"the server did not start: {line!r}")
-        self.port, self._control = map(int, line.split()[1:])
+        self.port, self.control_port = map(int, line.split()[1:])
         return self
 
     def __exit__(
@@ -73,12 +73,17 @@ class Counterpart:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        try:
+            self._process.wait(10)
+        except (
+            subprocess.TimeoutExpired
+        ):  # it had thousands of sessions, and what it does with them at its end is no test
+            self._process.kill()
+            self._process.wait()
 
     def control(self, path: str, **body: Any) -> dict[str, Any]:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self._control}/{path}", json.dumps(body).encode(), {"content-type": "application/json"}
-        )
+        address = f"http://127.0.0.1:{self.control_port}/{path}"
+        request = urllib.request.Request(address, json.dumps(body).encode(), {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)  # type: ignore[no-any-return]
 

@@ -37,8 +37,7 @@ class Gate:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        self.drop()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
@@ -53,6 +52,11 @@ class Gate:
         parts = urlsplit(url)
         scheme = "https" if self._tls is not None else "http"
         return parts._replace(scheme=scheme, netloc=f"127.0.0.1:{self.port}").geturl()
+
+    def drop(self) -> None:
+        """Abort every connection."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -18,7 +18,7 @@ _HOMES = {
     "chat_core._contracts.providers": (
         "Capability Kind LoggerProvider ProbeStep Provider StorageProvider TransportProvider"
     ),
-    "chat_core._contracts.storage": "OwnedStorage StateStorage StorageContext",
+    "chat_core._contracts.storage": "LeasedStorage OwnedStorage StateStorage StorageContext",
     "chat_core._contracts.transport": (
         "Batch Command CustomNoticeCommand DeleteFileCommand DeleteUserDataCommand "
         "DownloadFileCommand Ended FileLimitsCommand GetUserDataCommand LeaveCommand LinkDown LinkUp "
@@ -32,12 +32,12 @@ _HOMES = {
     "chat_core._model.backoff": "Backoff",
     "chat_core._model.errors": (
         "AmbiguousError AmbiguousPluginError ChatError ConnectError ConnectTimeoutError ErrorCode "
-        "FileNotAllowedError InvalidPluginError LoginRefusedError MissingOptionError NoSessionToRestore NotSentError "
-        "OptionError OptionTypeError Origin PluginBlockedError PluginConflictError PluginError PluginIncompatibleError "
-        "PluginLoadError ProtocolError RefusedError SendError SendExpiredError SendRejectedError "
-        "SendUnknownError SessionEndedError SessionInUseError StateCorruptError StateVersionError "
-        "StorageCapacityError StorageError StorageLockedError StorageTimeoutError StorageUnavailableError "
-        "TransportError UnknownPluginError UnsupportedCommandError"
+        "FileNotAllowedError InvalidPluginError LeaseLostError LoginRefusedError MissingOptionError "
+        "NoSessionToRestore NotSentError OptionError OptionTypeError Origin PluginBlockedError PluginConflictError "
+        "PluginError PluginIncompatibleError PluginLoadError ProtocolError RefusedError SendError SendExpiredError "
+        "SendRejectedError SendUnknownError SessionEndedError SessionInUseError StateCorruptError "
+        "StateVersionError StorageCapacityError StorageError StorageLockedError StorageTimeoutError "
+        "StorageUnavailableError TransportError UnknownPluginError UnsupportedCommandError"
     ),
     "chat_core._model.events": (
         "AgentConnected AgentDisconnected AgentTyping Continued ContinuityLost CustomNotice EndReason "

@@ -11,6 +11,7 @@ from chat_core._contracts.providers import ProbeStep as ProbeStep
 from chat_core._contracts.providers import Provider as Provider
 from chat_core._contracts.providers import StorageProvider as StorageProvider
 from chat_core._contracts.providers import TransportProvider as TransportProvider
+from chat_core._contracts.storage import LeasedStorage as LeasedStorage
 from chat_core._contracts.storage import OwnedStorage as OwnedStorage
 from chat_core._contracts.storage import StateStorage as StateStorage
 from chat_core._contracts.storage import StorageContext as StorageContext
@@ -51,6 +52,7 @@ from chat_core._model.errors import ConnectTimeoutError as ConnectTimeoutError
 from chat_core._model.errors import ErrorCode as ErrorCode
 from chat_core._model.errors import FileNotAllowedError as FileNotAllowedError
 from chat_core._model.errors import InvalidPluginError as InvalidPluginError
+from chat_core._model.errors import LeaseLostError as LeaseLostError
 from chat_core._model.errors import LoginRefusedError as LoginRefusedError
 from chat_core._model.errors import MissingOptionError as MissingOptionError
 from chat_core._model.errors import NoSessionToRestore as NoSessionToRestore
@@ -164,6 +166,8 @@ __all__ = [
     "Interrupted",
     "InvalidPluginError",
     "Kind",
+    "LeaseLostError",
+    "LeasedStorage",
     "LeaveCommand",
     "LinkDown",
     "LinkUp",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ from chat_core._model.events import (
     UnknownEvent,
 )
 from chat_gms import envelope as gms
-from chat_gms.envelope import Envelope, EventType, GmsEvent
+from chat_gms.envelope import LARGEST, NOTHING, Envelope, EventType, as_mapping, as_number, as_text
 from chat_gms.verdict import is_session_unknown
 
 __all__ = ["EventTranslator", "refusal"]
@@ -41,12 +42,17 @@ _PARTY_TYPES: Final = {
     gms.PartyType.SUPERVISOR: PartyType.SUPERVISOR,
     gms.PartyType.EXTERNAL: PartyType.EXTERNAL,
 }
+#: Parties of one chat that are kept.
+MAX_PARTIES: Final = 256
+#: Looking a member of an enumeration up takes as long as a call.
+_CLIENT: Final = PartyType.CLIENT
+_MESSAGE: Final = EventType.MESSAGE
 _SIZE: Final = re.compile("[0-9]{1,18}")
 _STAFF: Final = frozenset({PartyType.AGENT, PartyType.SUPERVISOR})
 
 
 class EventTranslator:
-    """Makes core events of one chat.
+    """Makes core events of one chat, in one pass from the elements of an envelope.
 
     The visitor's participant id is learnt from the first ParticipantJoined of a client; until then a client counts as
     the visitor itself, since one GMS chat has one visitor.
@@ -54,43 +60,71 @@ class EventTranslator:
 
     def __init__(self) -> None:
         self._own_id: int | None = None
+        #: Who has spoken, by nickname, participant id and type as they came: one object each for thousands of events.
+        self._parties: dict[tuple[str, int, str], Party] = {}
 
     def batch(self, envelope: Envelope) -> Batch:
-        """Return an envelope's events, position and session data."""
+        """Return the events, the position and the session data of an envelope whose head was read."""
         return Batch(
-            events=tuple(self.event(event) for event in envelope.messages),
-            next_position=envelope.next_position,
-            user_data=envelope.user_data,
+            events=self.events(envelope.elements), next_position=envelope.next_position, user_data=envelope.user_data
         )
 
-    def event(self, event: GmsEvent) -> Event:
-        """Return one core event. An unknown type is kept as ``UnknownEvent``."""
-        party = _party(event)
-        own = party is not None and party.type is PartyType.CLIENT
-        if own and party is not None:
-            if self._own_id is None and event.type == EventType.PARTICIPANT_JOINED:
+    def events(self, elements: Sequence[object]) -> tuple[Event, ...]:
+        """Return the events of an envelope's messages."""
+        return tuple([self.event(element) for element in elements])
+
+    def event(self, element: object) -> Event:
+        """Return one core event. An unknown type is kept as ``UnknownEvent``; what is no object as one of no kind."""
+        if not isinstance(element, dict):
+            return UnknownEvent()
+        # What has the type that it should have needs no call; this is done for each event there is.
+        get = element.get
+        kind = get("type")
+        if kind.__class__ is not str:
+            kind = as_text(kind) or ""
+        index = get("index")
+        if index.__class__ is not int or not 1 <= index < LARGEST:
+            index = _index(index)
+        time = get("utcTime")
+        timestamp = _time(time if time.__class__ is int else as_number(time))
+        party = self._party(get("from"))
+        own = False
+        if party is not None and party.type is _CLIENT:
+            if self._own_id is None and kind == EventType.PARTICIPANT_JOINED:
                 self._own_id = party.id
             own = self._own_id is None or party.id is None or party.id == self._own_id
-        common: dict[str, Any] = {
-            "index": event.index,
-            "timestamp": _time(event.utc_time),
-            "party": party,
-            "own": own,
-        }
-        staff = party is not None and party.type in _STAFF
-        text = event.text or ""
-        match event.type:
-            case EventType.MESSAGE:
-                return MessageReceived(text=text, content_type=event.message_type or "text", **common)
-            case EventType.PARTICIPANT_JOINED:
-                return (AgentConnected if staff else ParticipantJoined)(**common)
-            case EventType.PARTICIPANT_LEFT:
-                return (AgentDisconnected if staff else ParticipantLeft)(reason_code=_reason(event), **common)
-            case EventType.TYPING_STARTED | EventType.TYPING_STOPPED:
-                started = event.type == EventType.TYPING_STARTED
-                return (AgentTyping if staff else ParticipantTyping)(is_typing=started, text=event.text, **common)
-            case _:
-                return _rare(event, text, party, common)
+        text = get("text")
+        if text.__class__ is not str:
+            text = as_text(text)
+        if kind == _MESSAGE:
+            content_type = get("messageType")
+            if content_type.__class__ is not str:
+                content_type = as_text(content_type)
+            return MessageReceived(
+                text=text or "",
+                content_type=content_type or "text",
+                index=index,
+                timestamp=timestamp,
+                party=party,
+                own=own,
+            )
+        common: dict[str, Any] = {"index": index, "timestamp": timestamp, "party": party, "own": own}
+        return _other(kind, element, text, party, common)
+
+    def _party(self, sender: object) -> Party | None:
+        if not isinstance(sender, dict):
+            return None
+        nickname, number, kind = sender.get("nickname"), sender.get("participantId"), sender.get("type")
+        # Only exact types: True is the same key as 1, and no number.
+        if nickname.__class__ is not str or number.__class__ is not int or kind.__class__ is not str:
+            return _make_party(sender)
+        key = nickname, number, kind
+        party = self._parties.get(key)
+        if party is None:
+            if len(self._parties) >= MAX_PARTIES:
+                self._parties.clear()
+            party = self._parties[key] = _make_party(sender)
+        return party
 
 
 def refusal(envelope: Envelope) -> RefusedError:
@@ -107,42 +141,58 @@ def refusal(envelope: Envelope) -> RefusedError:
     )
 
 
-def _rare(event: GmsEvent, text: str, party: Party | None, common: dict[str, Any]) -> Event:
-    match event.type:
+def _other(kind: str, element: dict[str, Any], text: str | None, party: Party | None, common: dict[str, Any]) -> Event:
+    staff = party is not None and party.type in _STAFF
+    match kind:
+        case EventType.PARTICIPANT_JOINED:
+            return (AgentConnected if staff else ParticipantJoined)(**common)
+        case EventType.PARTICIPANT_LEFT:
+            reason = _reason(as_mapping(element.get("eventAttributes")) or {})
+            return (AgentDisconnected if staff else ParticipantLeft)(reason_code=reason, **common)
+        case EventType.TYPING_STARTED | EventType.TYPING_STOPPED:
+            started = kind == EventType.TYPING_STARTED
+            return (AgentTyping if staff else ParticipantTyping)(is_typing=started, text=text, **common)
         case EventType.PUSH_URL:
-            return PushUrl(url=text, **common)
+            return PushUrl(url=text or "", **common)
         case EventType.NICKNAME_UPDATED:
-            return NicknameUpdated(nickname=party.name if party is not None else text, **common)
+            return NicknameUpdated(nickname=party.name if party is not None else text or "", **common)
+        case EventType.IDLE_ALERT:
+            return IdleAlert(text=text or "", **common)
+        case EventType.IDLE_CLOSE:
+            return IdleClose(text=text or "", **common)
+    return _with_data(kind, as_mapping(element.get("userData")) or NOTHING, text, common)
+
+
+def _with_data(kind: str, data: Mapping[str, Any], text: str | None, common: dict[str, Any]) -> Event:
+    match kind:
         case EventType.FILE_UPLOADED:
-            data = event.user_data
             return FileUploaded(
                 file_id=str(data.get("file-id", "")),
-                name=str(data.get("file-name", text)),
+                name=str(data.get("file-name", text or "")),
                 size=_size(data.get("file-size")),
                 **common,
             )
         case EventType.FILE_DELETED:
-            return FileDeleted(file_id=str(event.user_data.get("file-id", "")), **common)
+            return FileDeleted(file_id=str(data.get("file-id", "")), **common)
         case EventType.CUSTOM_NOTICE:
-            return CustomNotice(text=text, data=event.user_data, **common)
+            return CustomNotice(text=text or "", data=data, **common)
         case EventType.NOTICE:
-            return Notice(text=text, data=event.user_data, **common)
-        case EventType.IDLE_ALERT:
-            return IdleAlert(text=text, **common)
-        case EventType.IDLE_CLOSE:
-            return IdleClose(text=text, **common)
+            return Notice(text=text or "", data=data, **common)
         case _:
-            return UnknownEvent(kind=event.type, text=event.text, data=event.user_data, **common)
+            return UnknownEvent(kind=kind, text=text, data=data, **common)
 
 
-def _party(event: GmsEvent) -> Party | None:
-    if event.party is None:
-        return None
+def _make_party(sender: dict[str, Any]) -> Party:
     return Party(
-        id=event.party.participant_id,
-        name=event.party.nickname,
-        type=_PARTY_TYPES.get(event.party.type, PartyType.UNKNOWN),
+        id=as_number(sender.get("participantId")),
+        name=as_text(sender.get("nickname")) or "",
+        type=_PARTY_TYPES.get(as_text(sender.get("type")) or "", PartyType.UNKNOWN),
     )
+
+
+def _index(value: object) -> int | None:
+    number = as_number(value)
+    return number if number is not None and number >= 1 else None  # numbering starts at 1: below is no place
 
 
 def _time(milliseconds: int | None) -> datetime | None:
@@ -154,8 +204,8 @@ def _time(milliseconds: int | None) -> datetime | None:
         return None  # a time outside every calendar is no time
 
 
-def _reason(event: GmsEvent) -> str | None:
-    system = event.attributes.get("GCTI_SYSTEM")
+def _reason(attributes: Mapping[str, Any]) -> str | None:
+    system = attributes.get("GCTI_SYSTEM")
     code = system.get("quit-reason-code") if isinstance(system, dict) else None
     return str(code) if code is not None else None
 

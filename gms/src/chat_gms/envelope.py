@@ -8,13 +8,16 @@ texts, unknown fields and event types are kept or ignored. What cannot be an env
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import define, evolve, field, frozen
 
 __all__ = [
+    "LARGEST",
+    "MAX_EVENTS",
+    "NOTHING",
     "Envelope",
     "EventType",
     "GmsError",
@@ -22,16 +25,22 @@ __all__ = [
     "GmsParty",
     "MalformedEnvelopeError",
     "PartyType",
+    "as_mapping",
+    "as_number",
+    "as_text",
     "decode_envelope",
+    "decode_event",
+    "decode_head",
     "encode_envelope",
 ]
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+#: Data where there is none.
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _NUMBER: Final = re.compile("-?[0-9]{1,18}")
 
 #: Numbers beyond are no positions, times or identifiers, and Python refuses to write very large ones out.
-_LARGEST: Final = 10**18
+LARGEST: Final = 10**18
 
 #: Events in one envelope, at most.
 MAX_EVENTS: Final = 100_000
@@ -98,8 +107,8 @@ class GmsEvent:
     text: str | None = field(default=None, repr=False)
     message_type: str | None = None
     party: GmsParty | None = None
-    user_data: Mapping[str, Any] = field(default=_NOTHING, repr=False)
-    attributes: Mapping[str, Any] = field(default=_NOTHING, repr=False)
+    user_data: Mapping[str, Any] = field(default=NOTHING, repr=False)
+    attributes: Mapping[str, Any] = field(default=NOTHING, repr=False)
 
 
 @frozen(kw_only=True)
@@ -110,9 +119,15 @@ class GmsError:
     advice: str = ""
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Envelope:
-    """An answer or a push. Fields that were absent are None (or empty)."""
+    """An answer or a push. Fields that were absent are None (or empty).
+
+    Not frozen, as one is made for each push: that would double what making it costs.
+
+    Attributes:
+        elements: the messages as they came, where only the head was read (``decode_head``).
+    """
 
     status_code: int | None = None
     chat_ended: bool | None = None
@@ -121,6 +136,7 @@ class Envelope:
     secure_key: str | None = field(default=None, repr=False)
     alias: str | None = None
     messages: tuple[GmsEvent, ...] = ()
+    elements: Sequence[object] = field(default=(), repr=False, eq=False)
     next_position: int | None = None
     user_data: Mapping[str, Any] | None = field(default=None, repr=False)
     monitored: bool | None = None
@@ -144,27 +160,38 @@ def decode_envelope(data: object) -> Envelope:
     Raises:
         MalformedEnvelopeError: it is not an object, or ``messages`` is no list.
     """
-    if not isinstance(data, Mapping):
+    head = decode_head(data)
+    return evolve(head, messages=tuple([decode_event(element) for element in head.elements]), elements=())
+
+
+def decode_head(data: object) -> Envelope:
+    """Read an envelope but for its messages, which stay in ``elements`` as they came, for who reads these otherwise.
+
+    Raises:
+        MalformedEnvelopeError: as ``decode_envelope``.
+    """
+    if not isinstance(data, dict):
         raise MalformedEnvelopeError(f"an envelope is an object, not {type(data).__name__}")
-    messages = data.get("messages")
-    if messages is None:
-        messages = []
-    if not isinstance(messages, list) or len(messages) > MAX_EVENTS:
+    get = data.get
+    elements = get("messages")
+    if elements is None:
+        elements = ()
+    elif not isinstance(elements, list) or len(elements) > MAX_EVENTS:
         raise MalformedEnvelopeError(f"'messages' must be a list of at most {MAX_EVENTS} events")
-    errors = data.get("errors")
+    errors = get("errors")
     return Envelope(
-        status_code=_number(data.get("statusCode")),
-        chat_ended=_flag(data.get("chatEnded")),
-        chat_id=_text(data.get("chatId")),
-        user_id=_text(data.get("userId")),
-        secure_key=_text(data.get("secureKey")),
-        alias=_text(data.get("alias")),
-        messages=tuple(_event(message) for message in messages),
-        next_position=_number(data.get("nextPosition")),
-        user_data=_mapping(data.get("userData")),
-        monitored=_flag(data.get("monitored")),
-        idle_timer_expire=_number(data.get("idleTimerExpire")),
-        errors=tuple(_error(error) for error in errors) if isinstance(errors, list) else (),
+        status_code=as_number(get("statusCode")),
+        chat_ended=_flag(get("chatEnded")),
+        chat_id=as_text(get("chatId")),
+        user_id=as_text(get("userId")),
+        secure_key=as_text(get("secureKey")),
+        alias=as_text(get("alias")),
+        elements=elements,
+        next_position=as_number(get("nextPosition")),
+        user_data=as_mapping(get("userData")),
+        monitored=_flag(get("monitored")),
+        idle_timer_expire=as_number(get("idleTimerExpire")),
+        errors=tuple([_error(error) for error in errors]) if isinstance(errors, list) else (),
     )
 
 
@@ -208,70 +235,73 @@ def _encode_event(event: GmsEvent) -> dict[str, Any]:
     )
 
 
-def _event(data: object) -> GmsEvent:
-    if not isinstance(data, Mapping):
-        # One element that is no object must not cost the others: it stands in its place as an event of no kind.
-        return GmsEvent()
-    sender = data.get("from")
+def decode_event(data: object) -> GmsEvent:
+    """Read one element of ``messages``; what is no object stands in its place as an event of no kind."""
+    if not isinstance(data, dict):
+        return GmsEvent()  # one element must not cost the others
+    get = data.get
+    sender = get("from")
     party = None
-    if isinstance(sender, Mapping):
+    if isinstance(sender, dict):
         party = GmsParty(
-            nickname=_text(sender.get("nickname")) or "",
-            participant_id=_number(sender.get("participantId")),
-            type=_text(sender.get("type")) or "",
+            nickname=as_text(sender.get("nickname")) or "",
+            participant_id=as_number(sender.get("participantId")),
+            type=as_text(sender.get("type")) or "",
         )
-    index = _number(data.get("index"))
+    index = as_number(get("index"))
     return GmsEvent(
-        type=_text(data.get("type")) or "",
+        type=as_text(get("type")) or "",
         # Numbering starts at 1; anything below has no place in the transcript.
         index=index if index is not None and index >= 1 else None,
-        utc_time=_number(data.get("utcTime")),
-        text=_text(data.get("text")),
-        message_type=_text(data.get("messageType")),
+        utc_time=as_number(get("utcTime")),
+        text=as_text(get("text")),
+        message_type=as_text(get("messageType")),
         party=party,
-        user_data=_mapping(data.get("userData")) or _NOTHING,
-        attributes=_mapping(data.get("eventAttributes")) or _NOTHING,
+        user_data=as_mapping(get("userData")) or NOTHING,
+        attributes=as_mapping(get("eventAttributes")) or NOTHING,
     )
 
 
 def _error(data: object) -> GmsError:
-    if not isinstance(data, Mapping):
-        return GmsError(advice=_text(data) or "")
-    advice = _text(data.get("advice")) or _text(data.get("message")) or ""
-    return GmsError(code=_number(data.get("code")) or 0, advice=advice)
+    if not isinstance(data, dict):
+        return GmsError(advice=as_text(data) or "")
+    advice = as_text(data.get("advice")) or as_text(data.get("message")) or ""
+    return GmsError(code=as_number(data.get("code")) or 0, advice=advice)
 
 
-def _number(value: object) -> int | None:
+def as_number(value: object) -> int | None:
     """Take a whole number, also one written as text (a Java model reads ``index`` that way)."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int):
-        return value if abs(value) < _LARGEST else None
+        return value if -LARGEST < value < LARGEST else None
     if isinstance(value, float) and value.is_integer():
-        return int(value) if abs(value) < _LARGEST else None
+        return int(value) if abs(value) < LARGEST else None
     if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         return int(value.strip())
     return None
 
 
 def _flag(value: object) -> bool | None:
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.strip().lower())
     return None
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, str):
+def as_text(value: object) -> str | None:
+    """Take a text, also one written as a number."""
+    if value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value) if abs(value) < _LARGEST else None
+        return str(value) if abs(value) < LARGEST else None
     return None
 
 
-def _mapping(value: object) -> Mapping[str, Any] | None:
-    return value if isinstance(value, Mapping) else None
+def as_mapping(value: object) -> Mapping[str, Any] | None:
+    """Take an object."""
+    return value if isinstance(value, dict) else None
 
 
 def _present(fields: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The one place that sets up HTTP, for both transports. Needs the extra ``chat-gms[http]``.
 
 httpx is the declared dependency; httpx2, its maintained continuation with the same API, is taken where it is installed.
-One connection pool per session (the cost of httpx's grows with the square of the sessions that share one), one TLS
-context per process and certificate file, no redirects, no proxy from the environment, bounded answers, cookies kept by
-us.
+Its requests and answers travel over connections of our own (``http11``), or over its own transport where there is a
+proxy, or over the one that a caller injects. One pool per session, one TLS context per process and certificate file, no
+redirects, no proxy from the environment, bounded answers, cookies kept by us.
 """
 
 from __future__ import annotations
@@ -12,32 +12,25 @@ import asyncio
 import contextlib
 import functools
 import importlib
-import re
 import ssl
-import time
 from base64 import b64encode
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from chat_core._contracts.connection import ConnectionOptions
 from chat_core._model.errors import AmbiguousError, ConnectError, NotSentError, OptionError, ProtocolError
+from chat_gms.asked import CookieBox, retry_after
+from chat_gms.http11 import Http11Transport
 from chat_gms.hushing import hushed
 from chat_gms.inflating import Inflater
 
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answer", "CookieBox", "HttpLink", "basic_auth", "retry_after", "tls_context", "unreachable"]
+__all__ = ["Answer", "HttpLink", "basic_auth", "tls_context", "unreachable"]
 
-#: Cookies kept for one server, and the length of one, at most (RP-11).
-MAX_COOKIES: Final = 50
-MAX_COOKIE_LENGTH: Final = 4096
-_SENDABLE: Final = re.compile("[ -:<-~]*")
-#: Seconds of a server's ``Retry-After`` that are believed, at most.
-LONGEST_WAIT: Final = 3600.0
 #: From this HTTP status on an answer is an error.
 _ERRORS: Final = 400
 #: Parsed addresses kept.
@@ -48,6 +41,7 @@ _HEADERS: Final = {"accept": "*/*", "accept-encoding": "identity", "user-agent":
 LONGEST_DRIP: Final = 60.0
 #: What the library says of a broken answer without quoting it.
 _HARMLESS: Final = ("Server disconnected", "peer closed connection without sending complete message body")
+_NOTHING: Final = contextlib.nullcontext()
 #: Bytes of one answer after decompression, at most.
 MAX_ANSWER: Final = 16 * 1024 * 1024
 
@@ -79,73 +73,6 @@ class Answer:
     def retry_after(self) -> float | None:
         """Seconds the server asks to wait, None when it does not."""
         return retry_after(self.headers.get("retry-after", ""))
-
-
-def retry_after(value: str) -> float | None:
-    """Read a ``Retry-After`` header, seconds or a date: seconds to wait, an hour at most; None when it says nothing."""
-    value = value.strip()
-    if value.isascii() and value.isdecimal():
-        return min(float(value[:9]), LONGEST_WAIT)
-    at = _date(value)
-    return None if at is None else min(max(0.0, at - time.time()), LONGEST_WAIT)
-
-
-class CookieBox:
-    """The cookies of one server, shared by every carrier of one session: load balancers steer by them."""
-
-    def __init__(self, saved: Mapping[str, Any] | None = None) -> None:
-        self._values: dict[str, str] = {}
-        for name, value in (saved or {}).items():
-            if isinstance(name, str) and isinstance(value, str):
-                self._keep(name, value)
-
-    def __bool__(self) -> bool:
-        return bool(self._values)
-
-    @property
-    def header(self) -> str:
-        """The ``Cookie`` header's value."""
-        return "; ".join(f"{name}={value}" for name, value in self._values.items())
-
-    def saved(self) -> dict[str, str]:
-        """Return the cookies for a saved state."""
-        return dict(self._values)
-
-    def take(self, set_cookie: str) -> None:
-        """Take one ``Set-Cookie`` header. Attributes that are not understood (``Partitioned``) are passed over."""
-        pair, *attributes = set_cookie.split(";")
-        name, equals, value = pair.strip().partition("=")
-        if not equals:
-            return
-        if any(_ends(attribute) for attribute in attributes):
-            self._values.pop(name, None)
-        else:
-            self._keep(name, value)
-
-    def _keep(self, name: str, value: str) -> None:
-        # What a header cannot carry back would make every later request fail.
-        if not name or len(name) + len(value) > MAX_COOKIE_LENGTH or not _SENDABLE.fullmatch(name + value):
-            return
-        if name in self._values or len(self._values) < MAX_COOKIES:
-            self._values[name] = value
-
-
-def _ends(attribute: str) -> bool:
-    key, _, value = attribute.strip().partition("=")
-    key, value = key.lower(), value.strip()
-    if key == "max-age":
-        return value.startswith("-") or value == "0"
-    if key == "expires":
-        at = _date(value)
-        return at is not None and at <= time.time()
-    return False
-
-
-def _date(value: str) -> float | None:
-    try:
-        return parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError, OSError):
-        return None
 
 
 @functools.lru_cache(maxsize=16)
@@ -184,6 +111,7 @@ class HttpLink:
         max_answer: bytes of one answer, at most.
         patient: whether a request waits for others to finish when all connections are in use.
         secure: whether the server is reached over TLS; without it no TLS context is made.
+        check_send: raises ``NotSentError`` when nothing may leave (RP-14); asked before each write, None for never.
     """
 
     def __init__(
@@ -195,7 +123,9 @@ class HttpLink:
         transport: httpx.AsyncBaseTransport | None = None,
         max_answer: int = MAX_ANSWER,
         patient: bool = False,
+        check_send: Callable[[], None] | None = None,
     ) -> None:
+        self._check_send = check_send
         self._library = _library()
         self._cookies = cookies
         self._max_answer = max_answer
@@ -209,10 +139,9 @@ class HttpLink:
         self._closed = False
         problem: str | None = None
         self._urls: dict[str, Any] = {}
-        #: When the server wants to hear of us again, having said ``Retry-After`` (the loop's seconds).
-        self._not_before = 0.0
         try:
             self._headers = library.Headers({**_HEADERS, **basic_auth(options.auth), **options.headers})
+            self._headers.pop("content-type", None)  # each request has its own
             self._transport = transport or self._make_transport()
         except (ValueError, TypeError, library.InvalidURL) as error:
             # A text that has no place in a header is in the repr of the error about it, so that is not chained (RP-10).
@@ -222,10 +151,13 @@ class HttpLink:
 
     def _make_transport(self) -> Any:
         options, library = self._options, self._library
+        context = tls_context(options) if self._secure else None
+        if options.proxy is None:
+            return Http11Transport(library, context=context)
         # The library's client would add redirects, a cookie jar, proxies from the environment and a third of the
         # cost of a request to this; none of the first three is wanted here.
         return library.AsyncHTTPTransport(
-            verify=tls_context(options) if self._secure else False,
+            verify=context or False,
             proxy=options.proxy,
             trust_env=False,
             # One connection is held by a poll, one sends; a third spares a wait after an abandoned one.
@@ -234,8 +166,8 @@ class HttpLink:
 
     async def _renew(self) -> None:
         """Go on with new connections; the old ones, which others may still use, are closed with the next such."""
-        if self._injected or self._closed:
-            return
+        if self._injected or self._closed or self._options.proxy is None:
+            return  # our own transport loses nothing
         retired, self._retired = self._retired, self._transport
         self._transport = self._make_transport()
         if retired is not None:
@@ -249,6 +181,7 @@ class HttpLink:
         content_type: str,
         timeout: float,
         length: int | None = None,
+        begun: Callable[[], None] | None = None,
     ) -> Answer:
         """Send a request and read the whole answer.
 
@@ -258,6 +191,7 @@ class HttpLink:
             content_type: of the body.
             timeout: seconds of silence.
             length: bytes of an iterable body.
+            begun: called when the head of the answer has come.
 
         Raises:
             NotSentError: it never left: no connection, 429 (too many requests), or the server has asked with an earlier
@@ -265,17 +199,30 @@ class HttpLink:
             AmbiguousError: it may have arrived.
             ProtocolError: the answer is too large.
         """
-        return await self._told(self._post(url, content, content_type, timeout, length), timeout, length)
+        exchange = self._post(url, content, content_type, timeout, length, begun=begun)
+        return await self._told(exchange, timeout, length)
 
     async def _post(
-        self, url: str, content: bytes | AsyncIterable[bytes], content_type: str, timeout: float, length: int | None
+        self,
+        url: str,
+        content: bytes | AsyncIterable[bytes],
+        content_type: str,
+        timeout: float,
+        length: int | None,
+        *,
+        begun: Callable[[], None] | None,
     ) -> Answer:
-        async with self._stream(url, content, content_type, timeout, length) as response:
+        response = await self._begin(url, content, content_type, timeout, length)
+        try:
+            if begun is not None:
+                begun()
             body = bytearray()
             async for piece in _pieces(response):
                 body += piece
                 if len(body) > self._max_answer:
                     raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
+        finally:
+            await response.aclose()
         return self._checked(Answer(response.status_code, response.headers, bytes(body)))
 
     async def download(
@@ -314,7 +261,8 @@ class HttpLink:
         hold: Callable[[Answer], int | None],
         write: Callable[[bytes, int | None], Awaitable[None]],
     ) -> Answer:
-        async with self._stream(url, content, content_type, timeout, None) as response:
+        response = await self._begin(url, content, content_type, timeout, None)
+        try:
             head = Answer(response.status_code, response.headers, b"")
             limit, total = hold(head), _length(response.headers)
             held, handed_over = bytearray(), limit == 0
@@ -328,6 +276,8 @@ class HttpLink:
                     await write(bytes(held), total)
                 elif len(held) > self._max_answer:
                     raise ProtocolError(f"the server's answer is larger than {self._max_answer} bytes")
+        finally:
+            await response.aclose()
         return self._checked(Answer(head.status, head.headers, b"" if handed_over else bytes(held), handed_over))
 
     async def _told(self, exchange: Coroutine[Any, Any, Answer], timeout: float | None, length: int | None) -> Answer:
@@ -338,7 +288,8 @@ class HttpLink:
         bounded = timeout is not None and length is None
         limit = asyncio.timeout(timeout + LONGEST_DRIP if bounded and timeout is not None else None)
         try:
-            with hushed():
+            # Our own connections log nothing that would have to be kept from anybody.
+            with _NOTHING if isinstance(self._transport, Http11Transport) else hushed():
                 async with limit:
                     return await exchange
         except Exception as error:
@@ -372,39 +323,65 @@ class HttpLink:
         problem.__cause__ = error
         return problem
 
-    @contextlib.asynccontextmanager
-    async def _stream(
+    async def _begin(
         self, url: str, content: bytes | AsyncIterable[bytes], content_type: str, timeout: float, length: int | None
-    ) -> AsyncIterator[Any]:
-        library = self._library
+    ) -> Any:
+        """Send a request and return the answer, whose body is the caller's to read and close."""
         if self._closed:
             raise NotSentError("the session is closing")
-        if (wait := self._not_before - asyncio.get_running_loop().time()) > 0:
+        if (wait := self._cookies.not_before - asyncio.get_running_loop().time()) > 0:
             raise NotSentError(f"the server asks to wait {wait:.1f} s longer", retry_after=wait)
-        headers = self._headers.copy()
-        headers["content-type"] = content_type
-        if length is not None:
-            headers["content-length"] = str(length)
-        if self._cookies:
-            headers["cookie"] = self._cookies.header
         timeouts = {
             "connect": self._connect_timeout,
             "pool": self._pool_timeout,
             **dict.fromkeys(("read", "write"), timeout),
         }
-        request = library.Request(
-            "POST", self._parsed(url), headers=headers, content=content, extensions={"timeout": timeouts}
-        )
+        extensions: dict[str, Any] = {"timeout": timeouts}
+        if (check := self._check_send) is not None:
+            check()
+            # Again once there is a connection, which may have taken long to make.
+            extensions["trace"] = functools.partial(_check_write, check)
+            if not isinstance(content, bytes):
+                content = _checked_pieces(content, check)
+        request = self._request(url, content, content_type, length, extensions)
         response = await self._transport.handle_async_request(request)
-        response.request = request
-        try:
-            if response.status_code >= _ERRORS and (asked := retry_after(response.headers.get("retry-after", ""))):
-                self._not_before = asyncio.get_running_loop().time() + asked
-            for value in response.headers.get_list("set-cookie"):
-                self._cookies.take(value)
-            yield response
-        finally:
-            await response.aclose()
+        if response.status_code >= _ERRORS and (asked := retry_after(response.headers.get("retry-after", ""))):
+            self._cookies.not_before = asyncio.get_running_loop().time() + asked
+        for value in response.headers.get_list("set-cookie"):
+            self._cookies.take(value)
+        return response
+
+    def _request(
+        self,
+        url: str,
+        content: bytes | AsyncIterable[bytes],
+        content_type: str,
+        length: int | None,
+        extensions: dict[str, Any],
+    ) -> Any:
+        address, library = self._parsed(url), self._library
+        headers = [(b"content-type", content_type.encode("ascii"))]
+        if self._cookies:
+            headers.append((b"cookie", self._cookies.header.encode("latin-1")))
+        if not isinstance(content, bytes):
+            if length is not None:
+                headers.append((b"content-length", b"%d" % length))
+            headers = [*self._headers.raw, *headers]
+            return library.Request("POST", address, headers=headers, content=content, extensions=extensions)
+        # What the library would find out for each request, at the cost of as much as the rest of it.
+        headers.append((b"content-length", b"%d" % len(content)))
+        if "host" not in self._headers:
+            headers.insert(0, (b"host", address.netloc))
+        request = library.Request(
+            "POST",
+            address,
+            headers=[*headers, *self._headers.raw],
+            stream=library.ByteStream(content),
+            extensions=extensions,
+        )
+        if self._injected:
+            request.read()  # so that whoever takes the network's place may look at its content
+        return request
 
     def _parsed(self, url: str) -> Any:
         """Return an address as the library reads it; a session posts to a few of them all the time."""
@@ -436,6 +413,19 @@ def basic_auth(auth: tuple[str, str] | None) -> dict[str, str]:
         return {}
     user, password = auth
     return {"authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode("ascii")}
+
+
+async def _check_write(check: Callable[[], None], event: str, _: Mapping[str, Any]) -> None:
+    """Be told what the library is about to do, and stop it before it writes."""
+    if event.endswith((".send_request_headers.started", ".send_request_body.started")):
+        check()
+
+
+async def _checked_pieces(content: AsyncIterable[bytes], check: Callable[[], None]) -> AsyncIterator[bytes]:
+    async for piece in content:
+        check()
+        yield piece
+    check()  # what was gathered of the last pieces is written now
 
 
 async def _pieces(response: Any) -> AsyncIterator[bytes]:

@@ -26,7 +26,7 @@ PAIRS: dict[Any, Any] = {
 RENAMED = {"aclose": "close"}
 #: For the session alone, or for whoever fetches.
 INNER = {
-    chat_core.Receipt: {"close", "move", "show", "stop_at_accepted"},
+    chat_core.Receipt: {"close", "lose_sight", "move", "show", "stop_at_accepted", "when"},
     chat_core.Subscription: {"ended", "runs_in", "when_over"},
     chat_core.FileDownload: {"begin", "task"},
 }

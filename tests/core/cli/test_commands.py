@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chat_core._cli.conversation import can_be_drawn
 from chat_core._cli.table import COMMANDS, main
 from chat_core._cli.terminal import table, visible
 from chat_core._plugins.registry import forget
@@ -56,6 +57,34 @@ def test_help_and_listing_import_no_plugin_and_no_loop():
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["talk", "--help"], ["talk", "http://127.0.0.1:9/x", "--plain"]])
+def test_only_the_application_imports_textual(arguments: list[str]):
+    """Neither help nor plain lines do; without a terminal lines are plain."""
+    code = (
+        "import sys\n"
+        "from chat_core.__main__ import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit:\n    pass\n"
+        "import chat_core._cli.plain\n"
+        "bad = {'textual'} & set(sys.modules)\n"
+        "assert not bad, bad\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert result.returncode == 0, result.stderr
+
+
+def test_without_the_extra_lines_are_plain(monkeypatch: pytest.MonkeyPatch):
+    """With a terminal too; with the extra and a terminal they are not, but where it cannot be drawn upon."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert can_be_drawn()
+    monkeypatch.setenv("TERM", "dumb")
+    assert not can_be_drawn()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setitem(sys.modules, "textual", None)
+    assert not can_be_drawn()
 
 
 def test_plugins_lists_what_is_installed():

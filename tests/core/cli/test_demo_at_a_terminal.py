@@ -1,4 +1,4 @@
-"""The demo with a terminal: whoever sits there is the visitor."""
+"""The demo with a terminal, in plain lines: whoever sits there is the visitor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_gap_heals_and_the_session_is_restored(tmp_path: Path):
     """A line written into the cut is sent once the network is back; after the kill a new client shows everything."""
 
     async def main() -> str:
-        demo = await AtTerminal.begin(tmp_path, "demo")
+        demo = await AtTerminal.begin(tmp_path, "demo", "--plain")
         await demo.shows("Grace: Hello, Grace here. How can I help?\n")
         demo.type("My invoice is wrong.")
         await demo.shows("the connection is interrupted")
@@ -55,7 +55,7 @@ def test_a_client_that_ends_ends_the_demo(tmp_path: Path):
     """Leaving before the cut is an orderly end as well, and leaves no process behind."""
 
     async def main() -> str:
-        demo = await AtTerminal.begin(tmp_path, "demo")
+        demo = await AtTerminal.begin(tmp_path, "demo", "--plain")
         await demo.shows("Grace: Hello, Grace here. How can I help?\n")
         demo.type("/leave")
         assert await demo.ended() == 0, demo.shown

@@ -18,6 +18,7 @@ from chat_core import (
     MessageReceived,
     NoSessionToRestore,
     OptionError,
+    OptionTypeError,
     RefusedError,
     SessionInUseError,
     StateCorruptError,
@@ -54,6 +55,18 @@ def start(transport: Any, storage: Any = "memory", **options: Any):
 
 def restore(transport: Any, storage: Any, **options: Any):
     return chat_core.restore_session(transport=transport, state_storage=storage, **options)
+
+
+@pytest.mark.parametrize("launch", [chat_core.start_session, chat_core.restore_session])
+def test_an_option_that_does_not_exist_is_named_with_the_closest_one(launch):
+    """It is a TypeError as well, as for any function."""
+
+    async def main() -> None:
+        with pytest.raises(OptionTypeError, match=r"no option 'sever_url' \(did you mean 'server_url'\?\)") as raised:
+            await launch(sever_url="https://gms.example.com/genesys/cometd")
+        assert raised.value.code == ErrorCode.PARAMETER_INCORRECT
+
+    asyncio.run(main())
 
 
 def test_row_transport_instance_needs_no_server_url():

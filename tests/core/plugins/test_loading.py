@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from random import Random
 
@@ -404,6 +405,26 @@ def test_a_damaged_list_of_entry_points_is_that_plugins_trouble_alone(place: Pat
     assert "pip install --force-reinstall chat-broken" in broken.remedy
     assert all(one.source.distribution != "unrelated" for one in discover())
     assert select(Kind.STORAGE, "good", registry=lambda: registry({}), environ={}).name == "good"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"stray-1.dist-info/RECORD": ""},
+        {"stray-1.dist-info/METADATA": "Version: 1\n", "stray-1.dist-info/entry_points.txt": "[chat_core]\na = b\n"},
+        {"stray-1.dist-info/METADATA": b"Name: \xff\xfe\n"},
+    ],
+    ids=["no metadata", "no name", "not UTF-8"],
+)
+def test_a_damaged_distribution_in_an_archive_hides_no_plugin(place: Path, tmp_path: Path, monkeypatch, files):
+    """The standard library looks into its metadata for a name, and raises what the damage makes it raise."""
+    install(place, "chat-good", GOOD)
+    archive = tmp_path / "strays.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, text in files.items():
+            opened.writestr(name, text)
+    monkeypatch.setattr(sys, "path", [str(archive), *sys.path])
+    assert "chat-good" in {one.source.distribution for one in discover()}
 
 
 def in_some_orders(names: list[str], count: int = 12) -> list[list[str]]:

@@ -71,3 +71,28 @@ def test_a_callback_that_detaches_the_session_is_not_waited_for():
         assert log.at("warning") == []
 
     run_virtually(main())
+
+
+def test_rp12_a_callback_that_is_cancelled_before_it_began_holds_no_position_back():
+    """What the other readers have finished is saved."""
+
+    async def main() -> None:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        session.on_event(lambda _: None).cancel()
+
+        async def read() -> None:
+            async for _ in session.events():
+                pass
+
+        reading = asyncio.ensure_future(read())
+        for _ in range(5):
+            transport.backend.agent_says("text")
+        log = session._engine.log
+        async with asyncio.timeout(20):
+            while log.delivered < log.last_index or log.last_index < 6:
+                await asyncio.sleep(0.01)
+        reading.cancel()
+        await session.detach()
+
+    asyncio.run(main())

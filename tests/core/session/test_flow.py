@@ -6,11 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from chat_core._contracts.transport import Batch, Opened
+from chat_core._contracts.transport import Batch, Ended, Opened
 from chat_core._model.errors import ErrorCode, RefusedError
-from chat_core._model.events import EndReason, ErrorInfo, ErrorReported, Event, MessageReceived
+from chat_core._model.events import (
+    ContinuityLost,
+    EndReason,
+    ErrorInfo,
+    ErrorReported,
+    Event,
+    MessageReceived,
+    SessionEnded,
+)
 from chat_core._session.continuity import Continuity
 from chat_core._session.flow import Flow
+from chat_core._session.log import EventLog
+from chat_core._session.readers import EventIterator
 from support.clock import run_virtually
 from support.sessions import MemoryLog
 
@@ -132,3 +142,36 @@ def test_rp04_a_fetch_on_its_way_does_not_answer_a_question_that_came_later():
         await flow.stop()
 
     run_virtually(main())
+
+
+def test_rp01_many_small_batches_let_the_readers_have_a_turn_too():
+    """A transport that has thousands of them ready pushes none out of the log before it was read."""
+
+    class Ready(Transport):
+        async def incoming(self) -> AsyncIterator[Any]:
+            for index in range(1, 2001):
+                yield Batch(events=(MessageReceived(index=index, text="x"),))
+            yield Ended(reason=EndReason.CLOSED)
+
+    async def run() -> list[Event]:
+        log = EventLog(max_events=1000)
+        flow = Flow(
+            transport=Ready(),  # type: ignore[arg-type]
+            machine=Continuity(positions=True, now=asyncio.get_running_loop().time()),
+            log=log,
+            logger=MemoryLog(),
+            on_event=lambda _: None,
+            on_batch=lambda _: None,
+        )
+        reader = EventIterator(log, after=0, own=True)
+        flow.begin(Opened(session_id="1", batch=Batch(next_position=1)))
+        seen: list[Event] = []
+        async for event in reader:
+            seen.append(event)
+            if isinstance(event, SessionEnded | ContinuityLost):
+                break
+        await flow.stop()
+        return seen
+
+    seen = run_virtually(run())
+    assert [event.index for event in seen[:-1]] == list(range(1, 2001))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 
+from attrs import evolve
+
 from chat_core._model.events import (
     AgentTyping,
     ContinuityLost,
@@ -15,6 +17,7 @@ from chat_core._model.events import (
     Party,
 )
 from chat_core._session.log import EventLog
+from chat_core._session.readers import EventIterator
 
 
 def message(index: int, text: str = "x") -> MessageReceived:
@@ -114,6 +117,36 @@ def test_a_forgotten_reader_holds_nothing_back():
     reader.take()
     reader.finish()
     assert log.delivered == 1
+
+
+def test_a_forgotten_reader_holds_several_others_back_no_longer():
+    """The one that all waited for is gone; the others' next step counts."""
+    log = EventLog()
+    forgotten, *readers = (log.cursor() for _ in range(3))
+    for index in (1, 2):
+        log.append(message(index))
+    for reader in readers:
+        reader.take()
+        reader.finish()
+    assert log.delivered == 0
+    del forgotten
+    gc.collect()
+    for reader in readers:
+        reader.take()
+        reader.finish()
+    assert log.delivered == 2
+
+
+def test_readers_that_begin_further_on_count_from_there():
+    """None of them ever stood at what was delivered before."""
+    log = EventLog()
+    readers = [log.cursor(after=1) for _ in range(2)]
+    for index in (1, 2):
+        log.append(message(index))
+    for reader in readers:
+        reader.take()
+        reader.finish()
+    assert log.delivered == 2
 
 
 def test_delivered_never_falls_when_a_reader_comes_late():
@@ -279,3 +312,26 @@ def test_begin_sets_what_an_earlier_owner_finished():
     log = EventLog()
     log.begin(5)
     assert log.delivered == 5
+
+
+def test_rp06_a_reader_that_was_closed_while_it_waited_says_nothing_for_the_others():
+    """It was the only one; the saved position is that of those who came after it."""
+
+    async def main() -> None:
+        log = EventLog()
+        closed = EventIterator(log, after=0, own=False)
+        log.append(message(1))
+        await anext(closed)
+        waiting = asyncio.ensure_future(anext(closed))
+        await asyncio.sleep(0)
+        await closed.aclose()
+        others = [EventIterator(log, after=0, own=True) for _ in range(2)]
+        for other in others:
+            await anext(other)
+        for number in range(2, 6):
+            log.append(evolve(message(number), own=True))
+        await asyncio.sleep(0.01)
+        assert log.delivered == 1
+        waiting.cancel()
+
+    asyncio.run(main())

@@ -9,9 +9,17 @@ from typing import Any
 import pytest
 
 from chat_core._contracts.transport import Batch, Reply, SendMessageCommand
-from chat_core._model.errors import AmbiguousError, ChatError, NotSentError, RefusedError, SessionEndedError
+from chat_core._model.errors import (
+    AmbiguousError,
+    ChatError,
+    NotSentError,
+    RefusedError,
+    SendUnknownError,
+    SessionEndedError,
+)
 from chat_core._model.events import AgentConnected, ContinuityLost, Event, LossReason, MessageReceived
-from chat_core._session.outbox import Outbox, OutboxLimits
+from chat_core._session.limits import OutboxLimits
+from chat_core._session.outbox import Outbox
 from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import SavedMessage, Stage
 from support.clock import run_virtually
@@ -27,6 +35,10 @@ class Flow:
         self.connected = asyncio.Event()
         self.over = False
         self.read_backs = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.connected.is_set() and not self.over
 
     async def link(self) -> bool:
         await self.connected.wait()
@@ -265,6 +277,43 @@ def test_rp04_after_a_position_reset_a_message_of_before_takes_nobody_s_place():
         rig.outbox.saw(shown(5))
         assert (old.index, new.index) == (None, 5)
         assert rig.outbox.snapshot() == ()
+
+    run_virtually(main())
+
+
+def test_rp04_who_waits_for_the_place_of_a_message_is_told_when_the_server_counts_anew():
+    """It was accepted, and no transcript of the new numbering tells where it stands."""
+
+    async def main() -> None:
+        rig = Rig()
+        receipt = rig.put("1")
+        await rig.outbox.drained()
+        waiting = asyncio.ensure_future(receipt.reached("echoed"))
+        await asyncio.sleep(0)
+        rig.outbox.saw(ContinuityLost(after=10, reason=LossReason.POSITION_RESET))
+        with pytest.raises(SendUnknownError, match="count anew"):
+            await waiting
+        with pytest.raises(SendUnknownError, match="count anew"):
+            await receipt.reached("echoed")
+        assert await receipt.reached("accepted") is receipt
+        assert rig.outbox.receipts == ()
+
+    run_virtually(main())
+
+
+def test_rp04_a_message_that_is_accepted_after_the_server_began_to_count_anew_has_no_place_either():
+    """It left before; the answer comes after the reset."""
+
+    async def main() -> None:
+        rig = Rig()
+        receipt = rig.put("1")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert rig.sent == ["1"]
+        rig.outbox.saw(ContinuityLost(after=10, reason=LossReason.POSITION_RESET))
+        rig.flow.epoch = 1
+        with pytest.raises(SendUnknownError, match="count anew"):
+            await receipt.reached("echoed")
 
     run_virtually(main())
 

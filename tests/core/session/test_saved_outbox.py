@@ -13,48 +13,22 @@ from hypothesis import strategies as st
 
 from chat_core import (
     AmbiguousError,
-    Capability,
     ErrorReported,
+    InvalidPluginError,
     NotSentError,
     Receipt,
     RefusedError,
+    SendExpiredError,
+    SendUnknownError,
     StateCorruptError,
+    StorageTimeoutError,
     StorageUnavailableError,
 )
-from chat_core._session.session import Session, save_first_state
 from chat_core._session.state import SavedState
-from support.backend import Backend, FakeTransport
+from support.backend import FakeTransport
 from support.clock import run_virtually
-from support.sessions import MemoryLog, Place, open_session
-
-KEEPS = frozenset({Capability.PERSISTENT, Capability.OUTBOX})
-
-
-class Life:
-    """One process after another with one chat; each ends without a chance to tidy up."""
-
-    def __init__(self) -> None:
-        self.backend = Backend()
-        self.place = Place()
-        self.log = MemoryLog()
-
-    async def begin(self) -> Session:
-        self.backend.links.clear()
-        transport = FakeTransport(self.backend)
-        saved = self.place.states[-1] if self.place.states else None
-        state = SavedState.from_mapping(json.loads(json.dumps(saved))) if saved is not None else None
-        session = await open_session(
-            transport,
-            place=self.place,
-            log=self.log,
-            resume=state is not None,
-            storage_capabilities=KEEPS,
-            delivered=0 if state is None else state.delivered,
-            outbox=() if state is None else state.outbox,
-        )
-        self.transport = transport
-        await save_first_state(session)
-        return session
+from support.lives import Life
+from support.sessions import Place, open_session
 
 
 def test_rp05_a_message_is_saved_before_the_wire():
@@ -89,6 +63,29 @@ def test_rp05_without_the_capability_no_text_is_saved():
 
     run_virtually(main())
     assert "canary" not in json.dumps(place.states)
+
+
+def test_who_stops_waiting_has_taken_its_message_back_by_then():
+    """One that cannot leave is out of the outbox when its caller goes on; waits that were given up leave nothing."""
+
+    async def main() -> None:
+        session = await open_session(FakeTransport())
+        session._engine.flow._machine.link_down(asyncio.get_running_loop().time())
+        first = asyncio.ensure_future(session.send_message("first"))
+        await asyncio.sleep(0)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await session.send_message("second")
+        (receipt,) = session.outbox
+        for _ in range(10):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await receipt.reached("echoed")
+        assert len(receipt._waiting) <= 2
+        first.cancel()
+        await session.detach()
+
+    run_virtually(main())
 
 
 @pytest.mark.parametrize("arrived", [True, False])
@@ -297,3 +294,157 @@ def test_a_rejected_message_of_an_earlier_process_is_reported():
     run_virtually(first())
     error = run_virtually(second()).error
     assert (error.code, "too long" in error.description) == (204, True)
+
+
+@pytest.mark.parametrize("end", ["killed", "detached, and the storage fails", "detached"])
+def test_rp04_a_withdrawn_message_is_told_as_expired_once_nobody_else_would_send_it(end: str):
+    """The storage shows it as waiting: a process that dies before that is told otherwise leaves it to the next one."""
+    life = Life()
+
+    async def main() -> None:
+        session, (one, two) = await life.begin_undecided("one", "two")
+        receipt = session.outbox[1]
+        if end == "detached, and the storage fails":
+            life.place.fail = StorageUnavailableError("the disk is gone")
+        two.cancel()
+        await asyncio.sleep(0.05)
+        assert receipt.state == "queued"
+        if end == "killed":
+            session._engine.outbox._task.cancel()
+            session._engine.saver.stop()
+            one.cancel()
+        else:
+            await session.detach()
+            await asyncio.gather(one, return_exceptions=True)
+        assert receipt.state == {"killed": "queued", "detached": "expired"}.get(end, "unknown")
+        assert (("two", "queued") in life.saved) is (end != "detached")
+
+    run_virtually(main())
+
+
+def test_rp04_a_withdrawn_message_that_no_storage_shows_is_expired_at_once():
+    """Nobody could send it."""
+
+    async def main() -> None:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.cut()
+        await asyncio.sleep(0)
+        sending = asyncio.ensure_future(session.send_message("one"))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(session.send_message("two"))
+        await asyncio.sleep(0.1)
+        receipt = session.outbox[1]
+        second.cancel()
+        await asyncio.sleep(0.01)
+        assert receipt.state == "expired"
+        sending.cancel()
+        await session.detach()
+
+    run_virtually(main())
+
+
+def test_rp05_a_transport_that_makes_an_error_of_a_cancellation_loses_no_message():
+    """It says that the message never left, and so it is sent by who restores."""
+    life = Life()
+
+    async def first() -> None:
+        session = await life.begin()
+
+        async def send(command: Any) -> Any:
+            try:
+                await asyncio.sleep(5)
+            except asyncio.CancelledError:
+                raise NotSentError("given up before it left", retry_after=0.1) from None
+
+        life.transport.send = send  # type: ignore[method-assign]
+        sending = asyncio.ensure_future(session.send_message("one"))
+        await asyncio.sleep(1)
+        await session.detach()
+        (error,) = await asyncio.gather(sending, return_exceptions=True)
+        assert "whoever restores the session sends it" in str(error)
+        assert life.saved == [("one", "queued")]
+
+    run_virtually(first())
+    run_virtually(life.finish())
+    assert life.backend.texts == ["one"]
+
+
+def test_rp04_what_the_storage_shows_as_on_its_way_is_not_told_as_never_sent():
+    """It was saved as leaving and did not leave; nobody could save that, nor clear the state, so others may send it."""
+    life = Life()
+
+    async def main() -> None:
+        session = await life.begin()
+
+        async def busy(command: Any) -> Any:
+            await asyncio.sleep(0.5)
+            raise NotSentError("busy", retry_after=3)
+
+        life.transport.send = busy  # type: ignore[method-assign]
+        sending = asyncio.ensure_future(session.send_message("one"))
+        await asyncio.sleep(0.1)
+        assert life.saved == [("one", "sent")]
+
+        async def hang(state: Mapping[str, Any] | None) -> None:
+            await asyncio.sleep(10)
+            raise StorageTimeoutError("no answer")
+
+        session._engine.saver._write = hang
+        session._engine.saver.touch()
+        await asyncio.sleep(1)
+        life.transport.cut()
+        leaving = asyncio.ensure_future(session.leave())
+        with pytest.raises(SendUnknownError):
+            await sending
+        await leaving
+
+    run_virtually(main())
+
+
+def test_rp09_an_end_that_a_plugin_disturbs_tells_everybody_and_gives_the_ownership_up():
+    """A storage that raises what it must not, where the state is to be cleared."""
+    life = Life()
+
+    async def main() -> None:
+        session = await life.begin()
+        life.transport.cut()
+        await asyncio.sleep(0)
+        sending = asyncio.ensure_future(session.send_message("one"))
+        await asyncio.sleep(0.5)
+        assert life.saved == [("one", "queued")]
+
+        async def write(state: Mapping[str, Any] | None) -> None:
+            raise InvalidPluginError("it is none")
+
+        session._engine.saver._write = write
+        await session.leave()
+        with pytest.raises(SendUnknownError):
+            await sending
+        assert life.place.released == 1
+
+    run_virtually(main())
+
+
+def test_rp04_a_message_that_waited_too_long_is_told_once_the_storage_knows():
+    """A process that dies before that leaves it to the next one, whose limits or whose clock may differ."""
+    life = Life()
+
+    async def main() -> None:
+        session = await life.begin()
+        life.transport.cut()
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        sending = asyncio.ensure_future(session.send_message("one"))
+        await asyncio.sleep(1)
+        life.place.fail = StorageUnavailableError("the disk is gone")
+        await asyncio.sleep(620)
+        assert not sending.done()
+        life.place.fail = None
+        with pytest.raises(SendExpiredError, match="waited 600 s"):
+            await sending
+        assert life.saved == []
+        assert asyncio.get_running_loop().time() - began < 640
+        await session.leave()
+
+    run_virtually(main())

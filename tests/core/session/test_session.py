@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat_core._contracts.providers import Capability
-from chat_core._contracts.transport import Batch
+from chat_core._contracts.transport import Batch, Ended
 from chat_core._model.errors import (
     AmbiguousError,
     NotSentError,
@@ -27,6 +27,7 @@ from chat_core._model.events import (
     Continued,
     ContinuityLost,
     EndReason,
+    ErrorInfo,
     Event,
     Interrupted,
     LossReason,
@@ -35,7 +36,7 @@ from chat_core._model.events import (
     SessionEnded,
 )
 from chat_core._session.continuity import Timing
-from chat_core._session.outbox import OutboxLimits
+from chat_core._session.limits import OutboxLimits
 from chat_core._session.parts import ConnectionState
 from chat_core._session.receipts import Receipt, ReceiptState
 from chat_core._session.session import Session
@@ -414,6 +415,27 @@ def test_rp01_what_was_missed_while_the_link_was_down_is_fetched():
         ConnectionState.CONNECTED,
         ConnectionState.DETACHED,
     ]
+
+
+def test_rp01_a_burst_larger_than_the_log_passes_no_reader_by():
+    """A reader that keeps up gets every event without asking the server a second time, however many come at once."""
+    count = 25_000
+
+    async def run() -> tuple[list[Event], FakeTransport]:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        reading = asyncio.create_task(collect(session))
+        await asyncio.sleep(0)
+        for first in range(2, count + 2, 500):
+            events = tuple(MessageReceived(index=index, text="x") for index in range(first, first + 500))
+            transport.push(Batch(events=events, next_position=first + 500))
+        await session.wait_for(MessageReceived, lambda event: event.index == count + 1, timeout=60)
+        await session.detach()
+        return await reading, transport
+
+    events, transport = run_virtually(run())
+    assert [event.index for event in events] == list(range(1, count + 2))
+    assert transport.fetches == []
 
 
 def test_rp01_a_transport_without_transcript_says_what_it_cannot_know():
@@ -1304,6 +1326,33 @@ def test_rp09_leaving_a_chat_that_the_server_no_longer_knows_is_no_error():
 
     ended = run_virtually(main())
     assert (ended.reason, ended.error) == (EndReason.LEFT, None)
+
+
+@pytest.mark.parametrize("heard", ["by a fetch", "by the transport"])
+def test_rp09_whoever_leaves_has_left_also_where_the_answer_was_lost_and_the_server_knows_the_chat_no_more(heard: str):
+    """An hour of soaking found it: the answer to the farewell was lost, and a look at the transcript was refused."""
+
+    async def main() -> SessionEnded:
+        transport = FakeTransport()
+        session = await open_session(transport)
+        transport.faults = [("after", AmbiguousError("no answer"))]
+        transport.backend.end = lambda *_, **__: None  # type: ignore[method-assign] # the end is not told either
+        leaving = asyncio.ensure_future(session.leave())
+        await asyncio.sleep(0.1)
+        unknown = RefusedError("no such chat", session_unknown=True, code=249)
+        if heard == "by a fetch":
+            transport.fetch_faults = [unknown]
+            transport.cut()
+            transport.mend()
+        else:
+            error = ErrorInfo(code=249, description="no such chat")
+            transport.put(Ended(reason=EndReason.LOST, error=error))
+        return await leaving
+
+    ended = run_virtually(main())
+    assert ended.reason is EndReason.LEFT
+    # What a transport says of the end is handed on; a refused look at the transcript is known to be no error here.
+    assert (ended.error is None) is (heard == "by a fetch")
 
 
 def test_rp04_an_answer_that_was_asked_for_before_the_send_settles_nothing():

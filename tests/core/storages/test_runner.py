@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -262,6 +263,43 @@ def test_rp14_an_ownership_that_comes_too_late_is_given_back():
     assert asyncio.run(main())
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+def test_rp14_an_ownership_that_nobody_waits_for_any_more_is_given_back(blocking: bool):
+    """Whoever wanted it was cancelled; without that nobody would get it before its end, if it has one."""
+
+    class Slow(Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls: list[str] = []
+
+        async def acquire(self) -> None:
+            await asyncio.sleep(0.05)
+            self.calls.append("acquire")
+
+        async def release(self) -> None:
+            self.calls.append("release")
+
+    class SlowOnAThread(Slow):
+        def acquire(self) -> None:  # type: ignore[override]
+            time.sleep(0.05)  # what blocks
+            self.calls.append("acquire")
+
+        def release(self) -> None:  # type: ignore[override]
+            self.calls.append("release")
+
+    async def main() -> list[str]:
+        storage = SlowOnAThread() if blocking else Slow()
+        one = runner(storage)
+        acquiring = asyncio.ensure_future(one.acquire())
+        await asyncio.sleep(0.01)
+        acquiring.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await acquiring
+        return storage.calls
+
+    assert asyncio.run(main()) == ["acquire", "release"]
+
+
 @pytest.mark.parametrize("error", [StorageTimeoutError("the vault is slow"), TimeoutError("the socket is slow")])
 def test_a_storages_own_timeout_is_not_the_deadline(error: Exception):
     """What it says reaches the caller, nothing is left behind, and its thread goes on."""
@@ -316,5 +354,75 @@ def test_a_deadline_that_is_no_number_of_seconds_is_refused(value: Any):
     async def main() -> None:
         with pytest.raises(InvalidPluginError, match=rf"deadline of a \S+Odd must be seconds above 0, not {value!r}"):
             runner(Odd())
+
+    asyncio.run(main())
+
+
+def test_rp02_a_write_that_was_left_behind_takes_no_later_ones_place():
+    """A disk that hangs for longer than the deadline, as over a network: the next write waits for the end of it."""
+
+    class Hanging(Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go_on = threading.Event()
+            self.order: list[int] = []
+
+        def write(self, state: Any) -> None:
+            if not self.order:
+                self.order.append(0)
+                self.go_on.wait(20)
+            self.order.append(state["n"])
+            super().write(state)
+
+    async def main() -> Hanging:
+        storage = Hanging()
+        one = runner(storage, deadline=0.1)
+        for number in (1, 2):
+            with pytest.raises(StorageTimeoutError):
+                await one.write({"n": number})
+        storage.go_on.set()
+        await one.write({"n": 3})
+        assert await one.read() == {"n": 3}
+        await one.release()
+        return storage
+
+    assert asyncio.run(main()).order == [0, 1, 3]
+
+
+def test_rp14_an_owner_whose_write_hangs_stays_one():
+    """What it writes late would take the place of what the next owner wrote; and nobody waits for long."""
+
+    class Hanging(Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go_on = threading.Event()
+            self.released = 0
+
+        def write(self, state: Any) -> None:
+            self.go_on.wait(20)
+            super().write(state)
+
+        def acquire(self) -> None:
+            """Nobody else is there."""
+
+        def release(self) -> None:
+            self.released += 1
+
+    async def main() -> None:
+        storage = Hanging()
+        one = runner(storage, deadline=0.4)
+        await one.acquire()
+        with pytest.raises(StorageTimeoutError):
+            await one.write({"n": 1})
+        with pytest.raises(StorageTimeoutError, match="has not returned from an earlier write"):
+            await one.release()
+        one.abandon()
+        assert storage.released == 0
+        storage.go_on.set()
+        async with asyncio.timeout(20):
+            while storage.state is None:
+                await asyncio.sleep(0.01)
+        await one.release()
+        assert storage.released == 1
 
     asyncio.run(main())

@@ -17,12 +17,15 @@ def check(data: bytes) -> None:
     except NotJsonError:
         return
     dialect = GmsDialect()
+    forgetful = GmsDialect()
     dialect.start(StartRequest(username="Ada"))
     for message in value if isinstance(value, list) else [value]:
         if not isinstance(message, dict):
             continue
         delivery = dialect.read(message)
-        repr(delivery)
+        shown = repr(delivery)
+        forgetful._said = None
+        assert repr(forgetful.read(message)) == shown, "to have read one like it changes nothing"
         for event in delivery.batch.events:
             str(event)
             assert event.index is None or 1 <= event.index < 10**18
@@ -31,6 +34,7 @@ def check(data: bytes) -> None:
             assert not delivery.batch.events, "an error's other fields count for nothing"
             str(delivery.error)
     saved = json.loads(json.dumps(dialect.saved()))
+    assert forgetful.saved() == dialect.saved()
     other = GmsDialect()
     other.restore(saved)
     assert other.saved() == dialect.saved()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chat_gms.client import EventTranslator, refusal
 from chat_gms.envelope import MalformedEnvelopeError, decode_envelope, encode_envelope
-from chat_gms.reading import read_envelope
+from chat_gms.reading import read_envelope, read_head
 from chat_gms.verdict import Verdict, is_session_unknown, judge
 
 JSON = True
@@ -26,7 +26,7 @@ def check(data: bytes) -> None:
         error = refusal(envelope)
         str(error)
         assert error.session_unknown == is_session_unknown(envelope)
-    batch = EventTranslator().batch(envelope)
+    batch = EventTranslator().batch(read_head(data))
     assert len(batch.events) == len(envelope.messages)
     for event, came in zip(batch.events, envelope.messages, strict=True):
         str(event)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chat_gms.http import LONGEST_WAIT, MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, _length, retry_after
+from chat_gms.asked import LONGEST_WAIT, MAX_COOKIE_LENGTH, MAX_COOKIES, CookieBox, retry_after
+from chat_gms.http import _length
 
 
 def check(data: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chat_core import FileLimitsCommand, OptionError, TransportContext, UnsupportedCommandError
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_transport_cometd import CometdOptions
 from chat_transport_cometd._files import Files, files_url
 from chat_transport_cometd._transport import make_transport

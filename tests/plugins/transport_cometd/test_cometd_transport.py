@@ -38,7 +38,7 @@ from chat_core import (
     UnsupportedCommandError,
     UserDataCommand,
 )
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_transport_cometd import CometdOptions, _link, _transport
 from chat_transport_cometd._carriers.long_polling import LongPolling
 from chat_transport_cometd._carriers.websocket import WebSocket

@@ -29,22 +29,27 @@ PATH: Final = "/genesys/cometd"
 
 @define(eq=False)
 class SimulatedDisk:
-    """A storage that keeps the state as a disk does: what a dead process still wanted to write is not there."""
+    """A storage that keeps the state as a disk does: what a dead process still wanted to write is not there.
+
+    Attributes:
+        slowness: seconds that half a write may take, at most.
+    """
 
     files: dict[str, Any]
     host: Host
     chance: random.Random
+    slowness: float = 0.005
     capabilities = frozenset({Capability.PERSISTENT, Capability.OUTBOX})
 
     async def read(self) -> Mapping[str, Any] | None:
-        await asyncio.sleep(self.chance.uniform(0, 0.005))
+        await asyncio.sleep(self.chance.uniform(0, self.slowness))
         return copy.deepcopy(self.files.get("state"))
 
     async def write(self, state: Mapping[str, Any] | None) -> None:
-        await asyncio.sleep(self.chance.uniform(0, 0.005))
+        await asyncio.sleep(self.chance.uniform(0, self.slowness))
         if self.host.alive:
             self.files["state"] = copy.deepcopy(state)
-        await asyncio.sleep(self.chance.uniform(0, 0.005))
+        await asyncio.sleep(self.chance.uniform(0, self.slowness))
 
 
 def patient_sandbox() -> Sandbox:

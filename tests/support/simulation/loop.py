@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+#: The time of day at which a loop's clock shows 0, in seconds since 1970.
+EPOCH = 1.7e9
 
 
 class _Selector(selectors.SelectSelector):
@@ -77,13 +80,15 @@ def run_seeded(main: Coroutine[Any, Any, T], *, seed: int, limit: float = 36000.
         async with asyncio.timeout(limit):
             return await main
 
-    # Back-off draws from the module's own generator.
-    state = random.getstate()
+    # Back-off draws from the module's own generator, and a saved message has the time of day at which it was queued.
+    state, wall = random.getstate(), time.time
     random.seed(seed)
+    time.time = lambda: EPOCH + loop.now
     try:
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             result = runner.run(bounded())
     finally:
         random.setstate(state)
+        time.time = wall
     assert not loop.complaints, loop.complaints
     return result

@@ -12,9 +12,10 @@ import httpx
 from attrs import define, field
 
 from chat_core import AmbiguousError, NotSentError
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
+from chat_transport_cometd._carriers.websocket import WebSocket
 
 __all__ = ["Host", "Network", "SimulatedHttp", "SimulatedWebSocket"]
 
@@ -169,6 +170,8 @@ class SimulatedWebSocket:
     """In the place of the WebSocket carrier: frames in order, as TCP brings them, unless something befalls them."""
 
     name = "websocket"
+    begin = WebSocket.begin
+    drop_poll = WebSocket.drop_poll
 
     def __init__(self, network: Network, host: Host, path: str, *, cookies: CookieBox, wire: Wire) -> None:
         self._network = network

@@ -16,7 +16,7 @@ from chat_core._blocking.receipts import Receipt, sent
 from chat_core._model.errors import OptionTypeError
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session import session, subscriptions
-from chat_core._session.outbox import Resend
+from chat_core._session.claims import Resend
 from chat_core._session.parts import ConnectionState, Guarantees
 
 __all__ = ["Session"]
@@ -181,6 +181,7 @@ class Session(FileCommands, Callbacks):
         After that no restored session hands those events over as new.
 
         Raises:
+            LeaseLostError: another process may own the session, and the state is its.
             StorageError: the state could not be saved.
         """
         return self._call(self._session.checkpoint)
@@ -195,7 +196,8 @@ class Session(FileCommands, Callbacks):
     def detach(self) -> None:
         """Give the session up without leaving the chat, so that ``restore_session`` can take it up.
 
-        Ends the readers.
+        Ends the readers. Messages whose fate is open are left to who takes the session up, where the outbox is saved
+        (``guarantees.outbox_is_saved``); elsewhere what had not left is expired.
         """
         return self._call(self._session.detach)
 

@@ -1,26 +1,25 @@
-"""A chat in the terminal, in plain lines: what ``talk`` and ``restore`` share."""
+"""A chat in the terminal: what ``talk`` and ``restore`` share."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
-import signal
+import os
 import sys
-import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from chat_core._cli.lines import After, Lines
+from chat_core._cli._tui.keys import Stage
+from chat_core._cli.ending import PROFILE, status
+from chat_core._cli.logs import LogLines
+from chat_core._cli.plain import hold_in_lines
 from chat_core._cli.plugin_options import add_option_arguments, read_options
-from chat_core._cli.terminal import visible
 from chat_core._launch.launchers import Options
 from chat_core._model.errors import OptionError
-from chat_core._model.events import Event, FileUploaded, ParticipantTyping, SessionEnded
 from chat_core._session.session import Session
 
-__all__ = ["add_common_arguments", "converse", "options_from", "read_data"]
+__all__ = ["add_common_arguments", "add_plain_argument", "can_be_drawn", "converse", "options_from", "read_data"]
 
 #: Seconds for which the commands keep a state: a person needs longer than a page reload.
 OFFLINE = 300.0
@@ -28,7 +27,7 @@ OFFLINE = 300.0
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what both commands take."""
-    parser.add_argument("--profile", default="terminal", help="the name under which the state is kept")
+    parser.add_argument("--profile", default=PROFILE, help="the name under which the state is kept")
     parser.add_argument(
         "--keep", type=float, default=OFFLINE, metavar="SECONDS", help="how long the chat can be restored"
     )
@@ -37,7 +36,17 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     add_option_arguments(parser)
     parser.add_argument("--no-websockets", action="store_true", help="use long polling only")
     parser.add_argument("--insecure", action="store_true", help="permit http to hosts other than loopback")
-    parser.add_argument("--verbose", action="store_true", help="log to standard error")
+    add_plain_argument(parser)
+    parser.add_argument(
+        "--verbose", action="store_true", help="log to standard error, or to the inspector of the application"
+    )
+
+
+def add_plain_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that asks for lines instead of the application."""
+    parser.add_argument(
+        "--plain", action="store_true", help="plain lines instead of the application, also with a terminal"
+    )
 
 
 def options_from(given: argparse.Namespace) -> Options:
@@ -58,7 +67,7 @@ def options_from(given: argparse.Namespace) -> Options:
         "on_exit": "detach",
     }
     if given.verbose:
-        options["logger"] = _log_to_stderr
+        options["logger"] = LogLines()
     return options
 
 
@@ -85,81 +94,30 @@ def read_data(pairs: list[str], file: str | None) -> dict[str, Any]:
     return data
 
 
-async def converse(session: Session) -> int:
-    """Show what happens and carry out what is typed, line by line; ``/help`` lists the commands.
+async def converse(session: Session, *, plain: bool = False, stage: Stage | None = None) -> int:
+    """Hold the chat with whoever sits at the terminal; returns the exit status.
 
-    The end of the input, ``/leave`` and Ctrl-D leave the chat; ``/detach`` and Ctrl-C give it up so that
-    ``chat-core restore`` takes it up again.
+    ``/help`` lists the commands that can be typed. The end of the input, ``/leave`` and Ctrl-D leave the chat;
+    ``/detach`` and Ctrl-C give it up so that ``chat-core restore`` takes it up again.
+
+    Args:
+        session: the chat.
+        plain: hold it in lines, also where an application could be drawn.
+        stage: what the demo lets the visitor do to it.
     """
-    loop = asyncio.get_running_loop()
-    detach = asyncio.Event()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        with contextlib.suppress(NotImplementedError, AttributeError):  # where the system or the loop has no such thing
-            loop.add_signal_handler(getattr(signal, name), detach.set)
-    lines = Lines(session, _say)
-    show = asyncio.create_task(_show(session, lines))
-    type_ = asyncio.create_task(_type(lines, _read_lines(loop), detach))
-    stop = asyncio.create_task(detach.wait())
-    await asyncio.wait({show, type_, stop}, return_when=asyncio.FIRST_COMPLETED)
-    if session.ended is None:
-        if detach.is_set():
-            _say("the chat goes on without you; 'chat-core restore' takes it up again")
-            await session.detach()
-        else:
-            await session.leave()
-    await show
-    for task in (type_, stop):
-        task.cancel()
-    await asyncio.gather(type_, stop, return_exceptions=True)
-    end = session.ended
-    return 1 if end is not None and end.error is not None else 0
+    if plain or not can_be_drawn():
+        await hold_in_lines(session)
+    else:
+        from chat_core._cli._tui.app import hold_in_the_application  # noqa: PLC0415 - only this way needs Textual
+
+        await hold_in_the_application(session, stage=stage)
+    return status(session)
 
 
-async def _show(session: Session, lines: Lines) -> None:
-    async for event in session.events():
-        if not isinstance(event, ParticipantTyping):
-            _say(_line(event, lines))
-
-
-async def _type(lines: Lines, typed: asyncio.Queue[str | None], detach: asyncio.Event) -> None:
-    while (line := await typed.get()) is not None:
-        after = await lines.take(line.rstrip("\n"))
-        if after is After.DETACH:
-            detach.set()
-        if after is not After.GO_ON:
-            return
-
-
-def _read_lines(loop: asyncio.AbstractEventLoop) -> asyncio.Queue[str | None]:
-    """Read standard input on a thread: a terminal, a pipe and a file are all readable that way."""
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-
-    def put(line: str | None) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-
-    def read() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in sys.stdin:
-                put(line)
-        put(None)
-
-    threading.Thread(target=read, name="chat-core: standard input", daemon=True).start()
-    return lines
-
-
-def _line(event: Event, lines: Lines) -> str:
-    text = str(event)
-    if isinstance(event, FileUploaded) and not event.own:
-        text += f" ({lines.offer(event)})"
-    if isinstance(event, SessionEnded) and event.error is not None:
-        text += f": {event.error.code} {event.error.description}"
-    return ("(earlier) " if event.restored else "") + text
-
-
-def _say(text: str) -> None:
-    print(visible(text), flush=True)  # noqa: T201 - this is a command
-
-
-def _log_to_stderr(*arguments: Any) -> None:
-    print("log:", *(visible(str(one)) for one in arguments), file=sys.stderr)  # noqa: T201 - asked for
+def can_be_drawn() -> bool:
+    """Tell whether there is a terminal that an application can be drawn upon, and Textual to draw it with."""
+    return (
+        all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+        and os.environ.get("TERM") != "dumb"
+        and find_spec("textual") is not None
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from attrs import frozen
 
 from chat_core._model.errors import ChatError, OptionError
-from chat_core._model.events import FileUploaded
+from chat_core._model.events import Event, FileUploaded, SessionEnded
 from chat_core._session.session import Session
 
 __all__ = ["After", "Lines"]
@@ -33,6 +33,7 @@ class _Command:
 
 
 Say: TypeAlias = Callable[[str], None]
+Send: TypeAlias = Callable[[str, Literal["text", "url"]], Awaitable[object]]
 
 
 class Lines:
@@ -41,11 +42,13 @@ class Lines:
     Args:
         session: the chat.
         say: shows a line to whoever types.
+        send: sends a message of a type; the session's own way unless given.
     """
 
-    def __init__(self, session: Session, say: Say) -> None:
+    def __init__(self, session: Session, say: Say, *, send: Send | None = None) -> None:
         self._session = session
         self._say = say
+        self._send: Send = send or session.send_message
         self._files: dict[str, FileUploaded] = {}
         self._commands = {
             "/file": _Command("PATH", "send a file", self._send_file),
@@ -64,11 +67,20 @@ class Lines:
         self._files[number] = event
         return f"/save {number} fetches it"
 
+    def shown(self, event: Event) -> str:
+        """Return what whoever types is shown of an event."""
+        text = str(event)
+        if isinstance(event, FileUploaded) and not event.own:
+            text += f" ({self.offer(event)})"
+        if isinstance(event, SessionEnded) and event.error is not None:
+            text += f": {event.error.code} {event.error.description}"
+        return text
+
     async def take(self, line: str) -> After:
         """Carry a line out. A line that begins with a blank is a message whatever follows."""
         if not line.startswith("/"):
             if line:
-                await self._guarded(lambda _: self._session.send_message(line), "")
+                await self._guarded(lambda _: self._send(line, "text"), "")
             return After.GO_ON
         name, _, argument = line.partition(" ")
         command = self._commands.get(name)
@@ -111,7 +123,7 @@ class Lines:
         self._say(f"saved as {path}")
 
     async def _url(self, address: str) -> None:
-        await self._session.send_message(address, type="url")
+        await self._send(address, "url")
 
     async def _rename(self, name: str) -> None:
         await self._session.update_nickname(name)

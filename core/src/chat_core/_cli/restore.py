@@ -24,4 +24,4 @@ def run(given: argparse.Namespace) -> int:
 
 async def _restore(given: argparse.Namespace) -> int:
     async with restore_session(**options_from(given)) as session:
-        return await converse(session)
+        return await converse(session, plain=given.plain)

@@ -1,7 +1,8 @@
 """Start a chat with a server and talk: each line is a message, the end of the input leaves.
 
 /help lists the commands that can be typed in between: /file, /save, /url, /nick, /typing, /leave, and /detach (or
-Ctrl-C), which gives the chat up so that 'chat-core restore' takes it up again.
+Ctrl-C), which gives the chat up so that 'chat-core restore' takes it up again. With a terminal and chat-core[tui] the
+chat is held in an application; --plain asks for lines all the same.
 """
 
 from __future__ import annotations
@@ -44,4 +45,4 @@ async def _talk(given: argparse.Namespace) -> int:
     options["subject"] = given.subject
     options["user_data"] = read_data(given.data, given.data_file) or None
     async with start_session(**options) as session:
-        return await converse(session)
+        return await converse(session, plain=given.plain)

@@ -14,6 +14,8 @@ _ALLOWED = {"\u200d", "\u200c", "\ufeff"}  # joiners: part of emoji and of some 
 
 def visible(text: str) -> str:
     r"""Return text that a terminal shows as it is: control characters become ``\x1b`` and the like."""
+    if text.isprintable():  # nothing of what is shown otherwise is; most texts end here
+        return text
     return "".join(_shown(character) for character in text)
 
 

@@ -62,6 +62,7 @@ class Capability(enum.StrEnum):
     PERSISTENT = "persistent"  #: the state outlives the process
     OUTBOX = "outbox"  #: unsent messages may be kept in it
     OWNERSHIP = "ownership"  #: knows its owner; see ``OwnedStorage``
+    LEASE = "lease"  #: the ownership ends by itself unless renewed; see ``LeasedStorage``
     SHARED = "shared"  #: several machines can reach it
     ATOMIC = "atomic"  #: an interrupted write leaves the old state
     INLINE = "inline"  #: never blocks (``blocking = False``): called without a thread

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from attrs import field, frozen
@@ -10,7 +10,7 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from chat_core._contracts.logger import Log
 
-__all__ = ["OwnedStorage", "StateStorage", "StorageContext"]
+__all__ = ["LeasedStorage", "OwnedStorage", "StateStorage", "StorageContext"]
 
 State: TypeAlias = Mapping[str, Any]
 
@@ -36,7 +36,13 @@ class StateStorage(Protocol):
         ...
 
     def write(self, state: State | None) -> Awaitable[None] | None:
-        """Replace the state as a whole; None clears it, also when there is none."""
+        """Replace the state as a whole; None clears it, also when there is none.
+
+        Raises:
+            StorageUnavailableError, StorageCapacityError: nothing was written, and what was there before still is.
+            StorageError: any other one leaves open whether it was written, ``StorageTimeoutError`` above all. A message
+                that the state shows as waiting does not leave then, until a later write tells the storage (RP-4).
+        """
         ...
 
 
@@ -57,6 +63,41 @@ class OwnedStorage(StateStorage, Protocol):
 
     def release(self) -> Awaitable[None] | None:
         """Stop being the owner. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class LeasedStorage(OwnedStorage, Protocol):
+    """A storage that grants ownership for a time (capability ``lease``), so that a dead owner's session becomes free.
+
+    ``acquire`` grants the lease for ``lease`` seconds, and the session renews it each quarter of these. It counts them
+    from before it asked, by a clock that goes on while the machine sleeps, and stops sending a tenth early. So nobody
+    else may become the owner before ``lease`` seconds have passed since the last ``acquire`` or ``renew`` was called;
+    and an owner is told by its number, or something else that no later one shares, so that a stale one is refused.
+
+    ``write`` and ``renew`` of an owner that lost the lease raise ``LeaseLostError`` and change nothing. A renewal must
+    not wait for a slow write: ``renew`` may be called while a ``read`` or ``write`` is under way.
+
+    Attributes:
+        lease: seconds for which the ownership is granted, above 0.
+    """
+
+    lease: float
+
+    def renew(self) -> Awaitable[None] | None:
+        """Own the state for another ``lease`` seconds.
+
+        Raises:
+            LeaseLostError: somebody else owns it, or has owned it.
+            StorageError: the place cannot be reached now. The session tries again as long as the lease lasts.
+        """
+        ...
+
+    def orphans(self, limit: int) -> Sequence[str] | Awaitable[Sequence[str]]:
+        """Return up to so many profiles of this place, not only its own, whose state is there and whose owner is not.
+
+        They were given up, or the lease of their owner ran out. Needs no ``acquire``.
+        """
         ...
 
 

@@ -56,12 +56,15 @@ class TransportContext:
         options: an instance of the provider's ``options`` class.
         disable_websockets: the caller forbids WebSocket.
         log: where to log; secrets are redacted by it, by structure.
+        check_send: to be called right before anything is written to the network. It raises ``NotSentError`` when this
+            process no longer owns the session: then nothing may leave (RP-14). None where the owner cannot change.
     """
 
     server_url: str | None
     options: Any
     disable_websockets: bool = False
     log: Log
+    check_send: Callable[[], None] | None = None
 
 
 @frozen(kw_only=True)

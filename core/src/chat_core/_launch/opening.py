@@ -31,13 +31,14 @@ from chat_core._model.errors import (
     InvalidPluginError,
     NoSessionToRestore,
     OptionError,
+    OptionTypeError,
     RefusedError,
     StorageError,
     StorageLockedError,
     StorageTimeoutError,
     StorageUnavailableError,
 )
-from chat_core._plugins.options import build_options
+from chat_core._plugins.options import build_options, closest
 from chat_core._plugins.registry import registry
 from chat_core._plugins.selection import Selection, select
 from chat_core._session.continuity import Timing
@@ -47,7 +48,7 @@ from chat_core._session.session import Session, leave_unwanted, save_first_state
 from chat_core._session.state import SavedState
 from chat_core._storages.runner import StorageRunner
 
-__all__ = ["restore", "start"]
+__all__ = ["Prepared", "prepare", "restore", "start"]
 
 #: Seconds in which a cancelled or failed start leaves the chat that it may have opened (RP-9).
 LEAVE_TIMEOUT = 2.0
@@ -56,8 +57,8 @@ CLOSE_TIMEOUT = 5.0
 
 
 @frozen(kw_only=True)
-class _Prepared:
-    """What both launchers need."""
+class Prepared:
+    """What both launchers need, and a fleet."""
 
     options: ResolvedOptions
     log: Log
@@ -77,6 +78,7 @@ class _Prepared:
             options=options,
             disable_websockets=self.options.disable_websockets,
             log=self.log,
+            check_send=None if self.runner.lease is None else self.runner.lease.check_send,
         )
         transport: Transport = _make(provider.factory, context, f"the transport {provider.name!r}")
         return transport
@@ -114,7 +116,13 @@ class _Prepared:
     def session(
         self, transport: Transport, opened: Opened, server_url: str | None, *, state: SavedState | None = None
     ) -> Session:
-        """Put the session together; ``state``: what it was restored from."""
+        """Put the session together; ``state``: what it was restored from.
+
+        Raises:
+            LeaseLostError: opening took longer than the storage could be asked to keep the profile for this process.
+        """
+        if self.runner.lease is not None:
+            self.runner.lease.check()
         options = evolve(self.options, server_url=server_url)
         return Session(
             SessionParts(
@@ -128,6 +136,7 @@ class _Prepared:
                 write=self.runner.write,
                 release=self.runner.release,
                 abandon=self.runner.abandon,
+                lease=self.runner.lease,
                 storage_capabilities=self.storage.capabilities,
                 log=self.log,
                 on_exit=_on_exit(options.on_exit),
@@ -144,8 +153,11 @@ def _on_exit(value: str | None) -> OnExit | None:
     return value if value in {"leave", "detach"} else None  # type: ignore[return-value]
 
 
-def _prepare(given: Options) -> _Prepared:
+def prepare(given: Options) -> Prepared:
     """Resolve options and choose plugins. Nothing is sent, read or written."""
+    for name in given:
+        if name not in Options.__annotations__:
+            raise OptionTypeError(f"there is no option {name!r}", advice=closest(name, Options.__annotations__))
     options = resolve_options(Given(**given))
     environ = os.environ
     logger = select(Kind.LOGGER, options.logger, registry=registry, environ=environ)
@@ -154,7 +166,7 @@ def _prepare(given: Options) -> _Prepared:
     storage = select(Kind.STORAGE, options.state_storage, registry=registry, environ=environ)
     options = _with_selections(options, transport, storage, logger)
     runner = StorageRunner(_make_storage(storage, options, log), name=storage.name, log=log)
-    return _Prepared(options=options, log=log, transport=transport, storage=storage, runner=runner)
+    return Prepared(options=options, log=log, transport=transport, storage=storage, runner=runner)
 
 
 def _with_selections(
@@ -223,7 +235,7 @@ def _make(factory: Any, context: Any, what: str) -> Any:
 
 async def start(given: Options) -> Session:
     """Start a new chat; see ``start_session``."""
-    prepared = _prepare(given)
+    prepared = prepare(given)
     server_url = prepared.options.server_url if prepared.transport.provider is not None else None
     transport = prepared.make_transport(server_url)
     runner, log = prepared.runner, prepared.log
@@ -253,7 +265,7 @@ async def _hand_over(session: Session, *, give_back: Callable[[Session], Awaitab
     return session
 
 
-async def _replace_old_state(prepared: _Prepared) -> None:
+async def _replace_old_state(prepared: Prepared) -> None:
     try:
         old = await prepared.runner.read()
     except (StorageUnavailableError, StorageLockedError, StorageTimeoutError):
@@ -267,7 +279,7 @@ async def _replace_old_state(prepared: _Prepared) -> None:
         prepared.log.warning("a saved session without an owner is replaced by the new one", prepared.options.profile)
 
 
-async def _open(prepared: _Prepared, transport: Transport, opening: Any) -> Opened:
+async def _open(prepared: Prepared, transport: Transport, opening: Any) -> Opened:
     try:
         async with asyncio.timeout(prepared.start_timeout + LEAVE_TIMEOUT):
             opened = await opening
@@ -323,7 +335,7 @@ async def _give_up(transport: Transport, runner: StorageRunner, log: Log, *, lea
 
 async def restore(given: Options) -> Session:
     """Take the saved chat up; see ``restore_session``."""
-    prepared = _prepare(given)
+    prepared = prepare(given)
     runner, log = prepared.runner, prepared.log
     await runner.acquire()
     transport: Transport | None = None
@@ -352,14 +364,14 @@ async def restore(given: Options) -> Session:
     return await _hand_over(session, give_back=Session.detach)
 
 
-async def _read_state(prepared: _Prepared) -> SavedState:
+async def _read_state(prepared: Prepared) -> SavedState:
     saved = await prepared.runner.read()
     if saved is None:
         raise NoSessionToRestore(f"there is no session to restore for the profile {prepared.options.profile!r}")
     return SavedState.from_mapping(saved)
 
 
-def _check_state(prepared: _Prepared, state: SavedState) -> str | None:
+def _check_state(prepared: Prepared, state: SavedState) -> str | None:
     """Check that a saved session belongs to what was asked for; returns the server's address."""
     if state.transport != prepared.transport.name:
         raise OptionError(

@@ -25,6 +25,7 @@
     ├── NoSessionToRestore (LookupError)        nothing saved, expired, or unknown to the server
     ├── SessionInUseError                       a live owner holds the session
     ├── SessionEndedError                       the session is over
+    │   └── LeaseLostError                      it goes on, and this process no longer owns it
     ├── UnsupportedCommandError (NotImplementedError)
     ├── TransportError                          the link or the server failed
     │   ├── ConnectError (ConnectionError)      the server cannot be reached
@@ -60,6 +61,7 @@ __all__ = [
     "ErrorCode",
     "FileNotAllowedError",
     "InvalidPluginError",
+    "LeaseLostError",
     "LoginRefusedError",
     "MissingOptionError",
     "NoSessionToRestore",
@@ -230,7 +232,10 @@ class StorageError(ChatError, OSError):
 
 
 class StorageUnavailableError(StorageError):
-    """The place where the state is kept is not there or refuses this user."""
+    """The place where the state is kept is not there or refuses this user; what it held before is unharmed.
+
+    A write of which nobody knows whether it was done is a ``StorageTimeoutError``.
+    """
 
 
 class StorageLockedError(StorageError):
@@ -244,7 +249,7 @@ class StorageCapacityError(StorageError):
 
 
 class StorageTimeoutError(StorageError, TimeoutError):
-    """The storage did not answer within its deadline."""
+    """The storage did not answer within its deadline, or at all; a write may have been done."""
 
     default_retryable: ClassVar[bool] = True
 
@@ -269,6 +274,12 @@ class SessionInUseError(ChatError):
 
 class SessionEndedError(ChatError):
     """The session is over; no command can be sent any more."""
+
+
+class LeaseLostError(SessionEndedError):
+    """This process no longer owns the session: its lease ran out (code 0), or another owner has it (code 201)."""
+
+    default_code: ClassVar[int] = ErrorCode.IN_USE_ELSEWHERE
 
 
 class UnsupportedCommandError(ChatError, NotImplementedError):

@@ -36,7 +36,7 @@ def discover() -> list[Found]:
     """
     found: dict[tuple[str, str], Found] = {}
     seen: set[str] = set()
-    for distribution in distributions():
+    for distribution in _concerned():
         name = _field(distribution, "Name")
         if not name:
             continue  # left behind by an interrupted installation
@@ -61,11 +61,29 @@ def discover() -> list[Found]:
     return [found[key] for key in sorted(found)]
 
 
+def _concerned() -> list[Distribution]:
+    """Return the distributions with entry points of ours, and those that may stand before one of them on the path.
+
+    The metadata of all the others, which is what takes the time, is left alone.
+    """
+    named = [(_name(distribution), distribution) for distribution in distributions()]
+    ours = {name for name, distribution in named if name is None or _mentions_us(distribution)}
+    return [distribution for name, distribution in named if name in ours]
+
+
+def _name(distribution: Distribution) -> str | None:
+    """Return a name to compare, which most have in the name of a folder; None where it is not to be had."""
+    try:
+        return getattr(distribution, "_normalized_name", None)
+    except Exception:  # noqa: BLE001 - it looks into the metadata, which may be absent or damaged in many ways
+        return None
+
+
 def _mentions_us(distribution: Distribution) -> bool:
-    """Say whether a list of entry points that cannot be read is one that concerns chat-core."""
+    """Say whether a list of entry points, which may be damaged, is one that concerns chat-core."""
     try:
         return f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or "")
-    except (OSError, ValueError):
+    except Exception:  # noqa: BLE001 - as above; a stranger's finder may raise anything
         return False
 
 
@@ -77,5 +95,5 @@ def _field(distribution: Distribution, name: str) -> str:
     """
     try:
         return distribution.metadata[name] or ""
-    except (KeyError, OSError, ValueError):
+    except Exception:  # noqa: BLE001 - as above
         return ""

@@ -39,6 +39,7 @@ _PACKAGES: Final = {
     (Kind.TRANSPORT, "cometd"): "chat-transport-cometd",
     (Kind.TRANSPORT, "rest"): "chat-transport-rest",
     (Kind.STORAGE, "keyring"): "chat-storage-keyring",
+    (Kind.STORAGE, "redis"): "chat-storage-redis",
 }
 
 

@@ -13,12 +13,16 @@ from weakref import WeakKeyDictionary
 __all__ = ["current_caller", "stand_for"]
 
 _PRINCIPALS: Final[WeakKeyDictionary[asyncio.Task[Any], object]] = WeakKeyDictionary()
+#: Whether anybody ever stood for somebody else in this process: asked with each event, which a look-up would slow down.
+_ever = False
 
 
 def stand_for(caller: object) -> None:
     """Say that the running task acts for somebody else, until it ends."""
+    global _ever  # noqa: PLW0603 - as said there
     task = asyncio.current_task()
     assert task is not None
+    _ever = True
     _PRINCIPALS[task] = caller
 
 
@@ -28,4 +32,6 @@ def current_caller() -> object | None:
         task = asyncio.current_task()
     except RuntimeError:
         return None
-    return _PRINCIPALS.get(task, task) if task is not None else None
+    if task is None or not _ever:
+        return task
+    return _PRINCIPALS.get(task, task)

@@ -11,7 +11,6 @@ transcript leaves it out) or declared lost. What arrives for a settled index sta
 from __future__ import annotations
 
 import math
-from collections import deque
 
 from attrs import evolve, field, frozen
 
@@ -75,11 +74,20 @@ class Continuity:
     Args:
         positions: the transport can fetch the transcript.
         restored_until: the highest index that an earlier owner of the session has finished.
+        seen_until: the highest index that one is known to have seen, finished or not.
         now: the time at which the session begins.
         timing: the figures.
     """
 
-    def __init__(self, *, positions: bool, now: float, restored_until: int = 0, timing: Timing | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        positions: bool,
+        now: float,
+        restored_until: int = 0,
+        seen_until: int = 0,
+        timing: Timing | None = None,
+    ) -> None:
         self.timing = timing or Timing()
         #: The index that comes next; everything below is settled.
         self.expected = 1
@@ -89,8 +97,9 @@ class Continuity:
         self.finished = False
         self._positions = positions
         self._restored_until = restored_until
+        self._seen_until = max(restored_until, seen_until)
         #: What was declared lost in this epoch; the newest ranges.
-        self._lost: deque[range] = deque(maxlen=MAX_LOST)
+        self._lost: list[range] = []
         self._held: dict[int, _Held] = {}
         self._newest_held = 0
         # The highest nextPosition any envelope has shown: evidence of events that were never seen.
@@ -125,7 +134,7 @@ class Continuity:
     def begin(self, batch: Batch, now: float) -> list[Event]:
         """Take what came with the start or restore of a chat that goes on."""
         out: list[Event] = []
-        if self._positions and batch.next_position is not None and batch.next_position <= self._restored_until:
+        if self._positions and batch.next_position is not None and batch.next_position <= self._seen_until:
             # The server began to count anew while nobody was there: no earlier owner has seen what it shows now.
             out.append(ContinuityLost(after=self._restored_until, reason=LossReason.POSITION_RESET))
             self.epoch += 1
@@ -339,7 +348,8 @@ class Continuity:
                 out.append(event)
         elif index == self.expected:
             self._log(event, out)
-            self._drain(out)
+            if self._held:
+                self._drain(out)
         elif index > self.expected and index not in self._held:
             self._held[index] = _Held(event=event)
             self._newest_held = index
@@ -391,6 +401,7 @@ class Continuity:
         until = min(self._held) - 1 if self._held else self._hint - 1
         out.append(ContinuityLost(after=self.expected - 1, until=until, reason=reason))
         self._lost.append(range(self.expected, until + 1))
+        del self._lost[:-MAX_LOST]
         self.expected = until + 1
         self._drain(out)
         self._gap_since = None

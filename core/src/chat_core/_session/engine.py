@@ -13,9 +13,11 @@ from chat_core._model.errors import (
     AmbiguousError,
     ChatError,
     ErrorCode,
+    LeaseLostError,
     NotSentError,
     RefusedError,
     SessionEndedError,
+    StorageError,
     TransportError,
 )
 from chat_core._model.events import (
@@ -27,6 +29,7 @@ from chat_core._model.events import (
     Event,
     Interrupted,
     LossReason,
+    MessageReceived,
     NicknameUpdated,
     ParticipantJoined,
     ParticipantLeft,
@@ -39,7 +42,7 @@ from chat_core._session.guard import Guarded
 from chat_core._session.log import EventLog
 from chat_core._session.outbox import Outbox
 from chat_core._session.parts import ConnectionState, SessionParts
-from chat_core._session.saver import Saver
+from chat_core._session.saver import LAST, Saver
 from chat_core._session.state import SavedState
 from chat_core._session.subscriptions import Subscription
 
@@ -54,6 +57,8 @@ GOODBYE_TIMEOUT: Final = 4.0
 CLOSE_TIMEOUT: Final = 5.0
 #: Seconds that a leaving goes on after whoever asked for it was cancelled, and that one takes which nobody asked for.
 CANCELLED_TIMEOUT: Final = 2.0
+#: Seconds of a detach after which it is no longer waited for whether what is open has been saved (RP-9).
+HAND_OVER: Final = 2.0
 #: Seconds before a leaving that did not arrive, or whose answer was lost, is tried again.
 LEAVE_PAUSE: Final = 0.5
 #: Seconds that callbacks are given to finish what is in the log when the session is closed under them.
@@ -72,16 +77,18 @@ class Engine:
         user_data: what the server last sent, merged with what this session sent.
         ended: how the session ended, None while it lasts.
         detached: whether the session was given up without leaving the chat.
+        lost: why somebody else may own the session now, None unless this process lost it.
     """
 
     def __init__(self, parts: SessionParts, opened: Opened) -> None:
         self.parts = parts
-        self.transport = Guarded(parts.transport)
+        self.transport = Guarded(parts.transport, None if parts.lease is None else parts.lease.check_send)
         self.session_id = opened.session_id
         self.parties: dict[int | None, Party] = {}
         self.user_data: dict[str, Any] = dict(parts.user_data)
         self.ended: SessionEnded | None = None
         self.detached = False
+        self.lost: LeaseLostError | None = None
         self._logger = parts.log
         self._loop = asyncio.get_running_loop()
         self._subscriptions: list[Subscription[Any]] = []
@@ -90,11 +97,15 @@ class Engine:
         self._detaching: asyncio.Task[None] | None = None
         positions = Capability.POSITION in parts.capabilities
         self._keeps_outbox = parts.guarantees.outbox_is_saved
-        self.saver = Saver(write=parts.write, snapshot=self._snapshot, log=parts.log)
+        self.saver = Saver(write=parts.write, snapshot=self._snapshot, log=parts.log, kept=self._note_kept)
         self.log = EventLog(refetch=self._refetch if positions else None, progress=self.saver.touch)
         self.log.begin(parts.delivered)
         machine = Continuity(
-            positions=positions, now=self._loop.time(), restored_until=parts.delivered, timing=parts.timing
+            positions=positions,
+            now=self._loop.time(),
+            restored_until=parts.delivered,
+            seen_until=max([0, *(message.before for message in parts.outbox)]),
+            timing=parts.timing,
         )
         self.flow = Flow(
             transport=self.transport,
@@ -120,6 +131,9 @@ class Engine:
             self.flow.report(ContinuityLost(after=0, reason=LossReason.NO_TRANSCRIPT))
         self.flow.begin(opened)
         self.outbox.resume()
+        if parts.lease is not None:
+            parts.lease.on_lost = self._lose_lease
+            parts.lease.on_trouble = self.saver.lease_trouble
 
     @property
     def connection_state(self) -> ConnectionState:
@@ -134,8 +148,9 @@ class Engine:
         """Refuse a command that can no longer be sent.
 
         Raises:
-            SessionEndedError: the session is over or detached.
+            SessionEndedError: the session is over or detached; ``LeaseLostError`` where another process may own it.
         """
+        self.check_owned(name)
         if self.ended is not None or self.detached:
             how = "over" if self.ended is not None else "detached"
             raise SessionEndedError(f"{name} was not sent: the session is {how}")
@@ -163,6 +178,10 @@ class Engine:
             self.user_data.update(batch.user_data)
 
     def _on_event(self, event: Event) -> None:
+        if isinstance(event, MessageReceived):
+            if event.own:
+                self.outbox.saw(event)
+            return
         self.outbox.saw(event)
         party = event.party
         match event:
@@ -181,6 +200,9 @@ class Engine:
                 self._logger.info(str(event))
                 self._finishing = self._loop.create_task(self._finish(), name="chat-core: finish")
                 self._finishing.add_done_callback(self._on_finished)
+
+    def _note_kept(self, *, surely: bool) -> None:
+        self.outbox.shown.note_kept(surely=surely)
 
     def _snapshot(self) -> dict[str, Any]:
         return SavedState(
@@ -212,7 +234,12 @@ class Engine:
     # The end
 
     async def leave(self, *, within: float = GOODBYE_TIMEOUT) -> SessionEnded:
-        """Leave the chat, bounded; whatever happens the session is over afterwards."""
+        """Leave the chat, bounded; whatever happens the session is over afterwards.
+
+        Raises:
+            LeaseLostError: another process may own the session, which goes on.
+        """
+        self.check_owned("leave")
         if self.detached:
             raise SessionEndedError("leave was not sent: the session is detached")
         if self.ended is None and not self.flow.leaving:
@@ -226,9 +253,12 @@ class Engine:
             finally:
                 if await self._finished_in_time(goodbye):
                     error = goodbye.result()
-                self.flow.end_now(EndReason.LEFT, error)
-        while self.ended is None:  # another task is leaving
+                if self.lost is None:
+                    self.flow.end_now(EndReason.LEFT, error)
+        while self.ended is None and self.lost is None:  # another task is leaving
             await self.flow.changed()
+        self.check_owned("leave")
+        assert self.ended is not None
         await self.finished()
         return self.ended
 
@@ -249,7 +279,7 @@ class Engine:
 
         The caller's own callback is not waited for.
         """
-        while self.flow.leaving and self.ended is None:
+        while self.flow.leaving and self.ended is None and self.lost is None:
             await self.flow.changed()
         if self.ended is not None:
             await self.finished()
@@ -257,6 +287,7 @@ class Engine:
         if self._detaching is None:
             self.detached = True
             self._detaching = self._loop.create_task(self._detach(caller), name="chat-core: detach")
+            self._detaching.add_done_callback(self._on_finished)
         await asyncio.shield(self._detaching)
 
     def cancel_at_the_end(self, task: asyncio.Task[None]) -> None:
@@ -290,7 +321,7 @@ class Engine:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(within / 2):
                         await self.outbox.drained()
-                while not self.flow.finished:
+                while not self.flow.finished and self.lost is None:
                     # Without a link as well: the transport may hurry to get one.
                     try:
                         self.take_reply(await self.transport.send(LeaveCommand()))
@@ -307,9 +338,9 @@ class Engine:
                         problem = error
                         break
                     else:
-                        while not self.flow.finished:
+                        while not self.flow.finished and self.lost is None:
                             await self.flow.changed()
-        if self.flow.finished:
+        if self.flow.finished or self.lost is not None:
             return None
         self._logger.warning("the server did not confirm that the visitor left", str(problem))
         code = problem.code or ErrorCode.CONNECTION_INTERRUPTED
@@ -320,22 +351,91 @@ class Engine:
         await self.outbox.close()
         self.log.close()
         await self._close_transport()
-        await self.saver.clear()
-        await self._release()
+        problem: ChatError | None = StorageError("the state of the ended session could not be cleared")
+        try:
+            problem = await self.saver.clear()
+        except ChatError as error:
+            problem = error
+            self._logger.error("the state of the ended session could not be cleared", error)
+        finally:
+            self.outbox.cleared(problem)
+            await self._release()
 
     def _on_finished(self, finishing: asyncio.Task[None]) -> None:
-        """Where the program ends with the session, its loop may cancel the finishing before that has begun."""
+        """Where the program ends with the session, its loop may cancel what ends it, even before that has begun."""
         if finishing.cancelled():
             self.parts.abandon()
 
+    def check_owned(self, name: str) -> None:
+        """Refuse what only the owner may do.
+
+        Raises:
+            LeaseLostError: this process is the owner no more.
+        """
+        if self.ended is None and not self.detached and self.parts.lease is not None:
+            with contextlib.suppress(LeaseLostError):  # said below, and by ``_lose_lease`` to everybody else
+                self.parts.lease.check()
+        if self.ended is None and self.lost is not None:
+            raise self._lost_error(f"{name} was not carried out: ")
+
+    def _lost_error(self, before: str = "") -> LeaseLostError:
+        """Return an error of its own for each who is told: one that is raised twice shows the tracebacks of both."""
+        assert self.lost is not None
+        return LeaseLostError(before + self.lost.description, code=self.lost.code, advice=self.lost.advice)
+
+    def _lose_lease(self, error: LeaseLostError) -> None:
+        """Stop at once, without a word to the server: somebody else may own the session from now on (RP-14)."""
+        if self.ended is not None or self._detaching is not None:
+            return  # nothing is sent any more as it is
+        self._logger.warning("the session is given up here", str(error))
+        self.flow.report(ErrorReported(error=ErrorInfo(code=error.code, description=error.description)))
+        self.lost = error
+        self.detached = True
+        self.saver.stop()
+        self._detaching = self._loop.create_task(self._give_up(error), name="chat-core: lease lost")
+        self._detaching.add_done_callback(self._on_finished)
+
+    async def _give_up(self, error: LeaseLostError) -> None:
+        await self.outbox.close(error)
+        self.log.close(self._lost_error)
+        await self._close_transport()
+        await self.stop_callbacks(None)
+        await self._release()
+
     async def _detach(self, caller: object | None) -> None:
-        await self.outbox.close()
+        await self.outbox.stop()
+        saving = await self._leave_outbox()
         await self._close_transport()
         self.log.close()
         await self.stop_callbacks(caller)
         self.log.cut_off()
-        await self.saver.close()
-        await self._release()
+        try:
+            # A write that hangs is not followed by a second one, which would only wait behind it.
+            if saving is None or await _succeeds(saving):
+                await self.saver.close()
+            else:
+                self.saver.stop()
+        finally:
+            await self._release()
+
+    async def _leave_outbox(self) -> asyncio.Task[None] | None:
+        """Leave what is open to who takes the session up, where it is saved; returns the save that still goes on."""
+        if not self._keeps_outbox:
+            await self.outbox.close()
+            return None
+        self.outbox.freeze()
+        saving = self._loop.create_task(self.saver.flush(), name="chat-core: save the outbox")
+        done, _ = await asyncio.wait({saving}, timeout=HAND_OVER)
+        if not done:
+            saving.add_done_callback(_seen)
+            self.outbox.leave(StorageError(f"the state was not saved within {HAND_OVER:g} s"))
+            return saving
+        error = saving.exception()
+        if error is not None and not isinstance(error, ChatError):
+            self._logger.error("the state could not be saved", error)
+            error = StorageError(f"the state could not be saved: {type(error).__name__}")
+        self.outbox.leave(error)
+        return None
 
     async def _close_transport(self) -> None:
         for task in self._tasks:
@@ -355,3 +455,14 @@ class Engine:
             await self.parts.release()
         except ChatError as error:
             self._logger.warning("the ownership of the state could not be given up", str(error))
+
+
+async def _succeeds(saving: asyncio.Task[None]) -> bool:
+    await asyncio.wait({saving}, timeout=LAST)
+    return saving.done() and not saving.cancelled() and saving.exception() is None
+
+
+def _seen(saving: asyncio.Task[None]) -> None:
+    """Take note of a failure that may come when nobody waits for it any more."""
+    if not saving.cancelled():
+        saving.exception()

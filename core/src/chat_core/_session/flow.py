@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from typing import Final
 
 from attrs import evolve
 
@@ -25,6 +26,9 @@ from chat_core._session.log import EventLog
 
 __all__ = ["Flow"]
 
+#: Events after which the readers get a turn, so that a burst larger than the log passes none by.
+BREATH: Final = 500
+
 
 class Flow:
     """Brings what the transport reports into the log, in order and complete.
@@ -34,7 +38,7 @@ class Flow:
         machine: judges order and gaps.
         log: takes the events.
         logger: hears of decisions.
-        on_event: called with each event before it is in the log.
+        on_event: called with each event before it is in the log, as are those that came with it.
         on_batch: called with each batch that came, before its events are judged.
     """
 
@@ -88,6 +92,11 @@ class Flow:
         """True while the transport has a link."""
         return self._machine.link_is_up
 
+    @property
+    def is_open(self) -> bool:
+        """True while something can be sent: there is a link, and the session is not over."""
+        return self._machine.link_is_up and not self._machine.finished and not self._stopped
+
     def begin(self, opened: Opened) -> None:
         """Take what came with the start or restore, and listen."""
         if opened.ended is not None:
@@ -105,7 +114,8 @@ class Flow:
 
     def end(self, ended: Ended) -> None:
         """Take the transport's report that the chat is over."""
-        if self.leaving and ended.reason is EndReason.CLOSED:
+        if self.leaving and ended.reason in {EndReason.CLOSED, EndReason.LOST}:
+            # Whoever leaves has left, also where nobody confirms it; what the transport says of that is the error.
             ended = evolve(ended, reason=EndReason.LEFT)
         self._on_batch(ended.batch)
         self._take(self._machine.end(ended, self._loop.time()))
@@ -134,7 +144,7 @@ class Flow:
         """Wait for a link; False when the session is over first."""
         while not (self._machine.finished or self._stopped or self._machine.link_is_up):
             await self.changed()
-        return not (self._machine.finished or self._stopped)
+        return self.is_open
 
     async def read_back(self) -> bool:
         """Wait until the transcript has been read once more from the first unsettled index.
@@ -188,11 +198,16 @@ class Flow:
         self._tell()
 
     async def _receive(self) -> None:
+        taken = 0
         try:
             async for item in self._transport.incoming():
                 match item:
                     case Batch():
                         self.receive(item)
+                        taken += len(item.events)
+                        if taken >= BREATH:
+                            taken = 0
+                            await asyncio.sleep(0)
                     case LinkDown(reason=reason):
                         self._logger.info("the link is down", reason)
                         self._take(self._machine.link_down(self._loop.time()))
@@ -221,7 +236,8 @@ class Flow:
             return  # after detach: what an answer still brings is for whoever takes the session up
         for event in events:
             self._on_event(event)
-            self._log.append(event)
+        if events:
+            self._log.extend(events)
         self._work()
 
     def _work(self) -> None:
@@ -273,11 +289,16 @@ class Flow:
             self._refusals += 1
         if isinstance(failure, RefusedError) and failure.session_unknown:
             self._take(self._machine.fetch_failed(self._loop.time(), refused=True))
-            self.end_now(EndReason.LOST, ErrorInfo(code=failure.code, description=failure.description))
+            if self.leaving:
+                self.end_now(EndReason.LEFT)  # the server took the farewell, though its answer was lost
+            else:
+                self.end_now(EndReason.LOST, ErrorInfo(code=failure.code, description=failure.description))
         else:
             self._take(self._machine.fetch_failed(self._loop.time(), refused=refused))
 
     def _tell(self) -> None:
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():

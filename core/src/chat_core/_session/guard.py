@@ -1,13 +1,14 @@
-"""A transport as the session sees it: a cancellation that nobody asked for is an error like any other.
+"""A transport as the session sees it: nothing is sent without a lease, and a cancellation that nobody asked for is an
+error like any other.
 
 A transport that loses a task or future of its own lets ``CancelledError`` out. Taken for a cancellation it would end
 whatever waits, without a word: a message would stay in flight for ever.
-"""
+"""  # noqa: D205
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from chat_core._contracts.transport import Batch, Command, Incoming, Reply, Transport
@@ -25,17 +26,25 @@ def is_being_cancelled() -> bool:
 
 
 class Guarded:
-    """Passes everything on to a transport."""
+    """Passes everything on to a transport.
 
-    def __init__(self, transport: Transport) -> None:
+    Args:
+        transport: does the work.
+        check_send: raises ``NotSentError`` when nothing may be sent, None where everything always may.
+    """
+
+    def __init__(self, transport: Transport, check_send: Callable[[], None] | None = None) -> None:
         self._transport = transport
+        self._check_send = check_send or (lambda: None)
 
     async def send(self, command: Command) -> Reply:
         """Bring a command to the server."""
+        self._check_send()
         return await _guarded(self._transport.send(command))
 
     async def fetch(self, position: int) -> Batch:
         """Ask for the transcript from an index on."""
+        self._check_send()
         return await _guarded(self._transport.fetch(position))
 
     async def incoming(self) -> AsyncIterator[Incoming]:

@@ -8,7 +8,7 @@ that is given the evicted ones from the server's transcript.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeAlias
 from weakref import WeakSet
 
@@ -49,7 +49,9 @@ class _Node:
 
 def _size(event: Event) -> int:
     text = getattr(event, "text", None)
-    return _OVERHEAD + (len(text.encode("utf-8", "replace")) if isinstance(text, str) else 0)
+    if not isinstance(text, str):
+        return _OVERHEAD
+    return _OVERHEAD + (len(text) if text.isascii() else len(text.encode("utf-8", "replace")))
 
 
 class EventLog:
@@ -84,9 +86,14 @@ class EventLog:
         self._waiters: set[asyncio.Future[None]] = set()
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)
+        #: What the last of the readers had finished when last it was looked at, and how many there were; 0: look again.
+        self._lowest = (0, 0)
+        self._measured = 0
         self.epoch: int = 0
         #: True when nothing can follow: the session ended or was detached.
         self.closed: bool = False
+        #: What readers are told at the end, None where the end needs no explanation.
+        self.failure: Callable[[], Exception] | None = None
 
     @property
     def last_index(self) -> int:
@@ -99,9 +106,29 @@ class EventLog:
         epoch, index = self._delivered
         return index if epoch == self.epoch else 0
 
+    def moved(self, cursor: Cursor, before: tuple[int, int]) -> None:
+        """Note that a reader has finished more than ``before``."""
+        if cursor.alone:
+            self._rise(cursor.finished)
+        elif before <= self._lowest or len(self.cursors) != self._measured:
+            self.measure()  # it may have been the one that all wait for, or that one was forgotten
+
     def measure(self) -> None:
         """Look how far the readers are."""
-        finished = min((cursor.finished for cursor in self.cursors), default=(0, 0))
+        self._measured = len(self.cursors)
+        for cursor in self.cursors:
+            cursor.alone = self._measured == 1
+        self._lowest = min((cursor.finished for cursor in self.cursors), default=(0, 0))
+        self._rise(self._lowest)
+
+    def opened(self, cursor: Cursor) -> None:
+        """Note a new reader."""
+        for other in self.cursors:
+            other.alone = False
+        self.cursors.add(cursor)
+        self._measured = 0
+
+    def _rise(self, finished: tuple[int, int]) -> None:
         if finished > self._delivered:
             self._delivered = finished
             if self._progress is not None:
@@ -112,30 +139,43 @@ class EventLog:
 
     def append(self, event: Event) -> None:
         """Put an event at the end and wake whoever waits for it."""
+        self.extend((event,))
+
+    def extend(self, events: Iterable[Event]) -> None:
+        """Put events at the end and wake whoever waits for them."""
+        for event in events:
+            self._append(event)
+        self._wake()
+
+    def _append(self, event: Event) -> None:
         assert not self.closed
         if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
             self.epoch += 1
         # A position reset counts indexes anew, so the place's index follows the event, up or down.
         last_index = event.index if event.index is not None else self.tail.last_index
-        node = _Node(event, self.tail.number + 1, _size(event), last_index, self.epoch)
-        node.previous = self.tail
-        self.tail.next = node
-        self.tail = node
+        tail = self.tail
+        node = _Node(event, tail.number + 1, _size(event), last_index, self.epoch)
+        node.previous = tail
+        tail.next = self.tail = node
         self._count += 1
         self._bytes += node.size
         if isinstance(event, ParticipantTyping):
             self._supersede(event, node)
         while self._count > 1 and (self._count > self._max_events or self._bytes > self._max_bytes):
             self._evict()
-        self._wake()
 
     def begin(self, delivered: int) -> None:
         """Begin with what an earlier owner's readers have finished."""
         self._delivered = (0, delivered)
 
-    def close(self) -> None:
-        """Say that nothing follows. Readers end once they have read what is there."""
+    def close(self, failure: Callable[[], Exception] | None = None) -> None:
+        """Say that nothing follows. Readers end once they have read what is there.
+
+        Args:
+            failure: makes the error that ends them, None when they just end.
+        """
         self.closed = True
+        self.failure = failure
         self._wake()
 
     def cut_off(self) -> None:
@@ -186,6 +226,8 @@ class EventLog:
         self.front = first
 
     def _wake(self) -> None:
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -219,7 +261,9 @@ class Cursor:
         self.caller: object | None = None
         #: Nothing more is handed over.
         self.cut: bool = False
-        log.cursors.add(self)
+        #: It is known to be the log's only reader, so that nobody else need be asked how far he is.
+        self.alone: bool = False
+        log.opened(self)
 
     def has_passed(self, node: _Node) -> bool:
         """Say whether this reader will not see that place (any more)."""
@@ -238,12 +282,15 @@ class Cursor:
 
     def finish(self) -> None:
         """Say that the reader is done with everything handed over so far."""
-        if self.finished != self._handed:
+        before = self.finished
+        if before != self._handed:
             self.finished = self._handed
-            self._log.measure()
+            self._log.moved(self, before)
 
     def take(self) -> Event | None:
         """Hand over the next event if it is there. What was evicted needs ``next``."""
+        if self.cut:
+            return None
         if self._brought:
             return self._hand(self._brought.pop(0))
         while not self._behind() and (node := self._place.next) is not None:
@@ -252,9 +299,12 @@ class Cursor:
                 continue
             event = node.event
             assert event is not None
-            if event.index is not None and event.index <= self._after and node.epoch == 0:
-                continue
-            return self._hand(event)
+            index = event.index
+            if index is not None:
+                if index <= self._after and node.epoch == 0:
+                    continue
+                self._handed = (node.epoch, index)
+            return event
         return None
 
     async def next(self) -> Event | None:
@@ -274,12 +324,13 @@ class Cursor:
 
     def close(self) -> None:
         """Stop reading. What was handed over last does not count as finished."""
+        self.alone = False
         self._log.cursors.discard(self)
         self._log.measure()
 
     def _behind(self) -> bool:
-        front = self._log.front
-        return self._place.evicted or self._place.number < front.number
+        place = self._place
+        return place.evicted or place.number < self._log.front.number
 
     def _hand(self, event: Event) -> Event:
         if event.index is not None:

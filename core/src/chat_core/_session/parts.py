@@ -11,8 +11,9 @@ from attrs import field, frozen
 from chat_core._contracts.logger import Log
 from chat_core._contracts.providers import Capability
 from chat_core._contracts.transport import Transport
+from chat_core._model.lease import Lease
 from chat_core._session.continuity import Timing
-from chat_core._session.outbox import OutboxLimits
+from chat_core._session.limits import OutboxLimits
 from chat_core._session.state import SavedMessage
 
 __all__ = ["ConnectionState", "Guarantees", "OnExit", "SessionParts"]
@@ -68,6 +69,7 @@ class SessionParts:
         write: puts a state into the storage, None to clear it.
         release: gives the ownership of the state up.
         abandon: does so without an event loop, as far as that goes.
+        lease: for how long the ownership lasts, None where it does not end by itself.
         storage_capabilities: what the storage can do.
         log: where to log.
         on_exit: what leaving ``async with`` does; None for the rule of ``Session.aclose``.
@@ -86,6 +88,7 @@ class SessionParts:
     write: Callable[[Mapping[str, Any] | None], Awaitable[None]]
     release: Callable[[], Awaitable[None]] = _nothing
     abandon: Callable[[], None] = lambda: None
+    lease: Lease | None = None
     storage_capabilities: frozenset[str] = frozenset()
     log: Log
     on_exit: OnExit | None = None

@@ -52,7 +52,8 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
     it too.
 
     Args:
-        factory: makes the coroutine that does the work; called once.
+        factory: makes the coroutine that does the work, or begins it and returns the future that settles with its
+            outcome and whose cancellation ends it; called once, on the event loop.
         name: what is done, for messages.
         eager: start at once, as the browser's library does.
         discard: gives back a result that nobody will see, because whoever waited was cancelled in the moment in which
@@ -61,7 +62,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
 
     def __init__(
         self,
-        factory: Callable[[], Coroutine[Any, Any, T]],
+        factory: Callable[[], Coroutine[Any, Any, T] | asyncio.Future[T]],
         *,
         name: str,
         eager: bool = False,
@@ -72,12 +73,12 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         #: Somebody has the result.
         self._delivered = False
         self._name = name
-        self._task: asyncio.Task[T] | None = None
+        self._task: asyncio.Future[T] | None = None
         self._used = False
         #: Whoever would miss the operation if it were cancelled: tasks, and whether a ``.done`` callback is there.
         self._waiting = 0
         self._wanted = False
-        self._callbacks: list[Callable[[asyncio.Task[T]], None]] = []
+        self._callbacks: list[Callable[[asyncio.Future[T]], None]] = []
         self._told = False
         self._observed = False
         self._own: Generator[Any, Any, T] | None = None
@@ -111,7 +112,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         _check_callback("done", callback)
         self._wanted = True
 
-        def tell(task: asyncio.Task[T]) -> None:
+        def tell(task: asyncio.Future[T]) -> None:
             if not task.cancelled() and task.exception() is None:
                 self._delivered = True
                 self._call(callback, task.result())
@@ -128,7 +129,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         _check_callback("fail", callback)
         self._observed = True
 
-        def tell(task: asyncio.Task[T]) -> None:
+        def tell(task: asyncio.Future[T]) -> None:
             error = asyncio.CancelledError() if task.cancelled() else task.exception()
             if error is not None:
                 self._call(callback, FailEvent(error=_info(error), exception=error))
@@ -201,6 +202,8 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
                     task.cancel()
                     # The operation may have something to leave behind in order; its own time limits bound that.
                     await _over(task)
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.sleep(0)  # a future tells who made it a turn of the loop later
                 await self._give_back(task)
             raise
         else:
@@ -209,7 +212,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         finally:
             self._waiting -= 1
 
-    async def _give_back(self, task: asyncio.Task[T]) -> None:
+    async def _give_back(self, task: asyncio.Future[T]) -> None:
         """Dispose of a result that came when nobody waited any more."""
         if self._discard is None or task.cancelled() or task.exception() is not None:
             return
@@ -218,7 +221,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
         if not giving.cancelled() and (error := giving.exception()) is not None:
             _logger.error("the result of a cancelled %s could not be given back: %s", self._name, type(error).__name__)
 
-    def _start(self, how: str) -> asyncio.Task[T]:
+    def _start(self, how: str) -> asyncio.Future[T]:
         self._used = True
         if self._task is None:
             try:
@@ -228,14 +231,17 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
                     f"{self._name}: {how} needs a running event loop; call it inside a coroutine run by asyncio.run(), "
                     "or use chat_core.blocking, which needs none"
                 ) from None
-            self._task = loop.create_task(self._factory(), name=f"chat-core: {self._name}")
+            work = self._factory()
+            if not isinstance(work, asyncio.Future):
+                work = loop.create_task(work, name=f"chat-core: {self._name}")
+            self._task = work
             # The event loop holds tasks weakly, and whoever chained a callback may have let this object go.
             _running.add(self._task)
             self._task.add_done_callback(_retrieve)
             self._task.add_done_callback(self._flush)
         return self._task
 
-    def _when_settled(self, how: str, tell: Callable[[asyncio.Task[T]], None]) -> Pending[T]:
+    def _when_settled(self, how: str, tell: Callable[[asyncio.Future[T]], None]) -> Pending[T]:
         task = self._start(f".{how}()")
         if self._told:
             tell(task)
@@ -243,7 +249,7 @@ class Pending(Coroutine[Any, Any, T], Generic[T]):
             self._callbacks.append(tell)
         return self
 
-    def _flush(self, task: asyncio.Task[T]) -> None:
+    def _flush(self, task: asyncio.Future[T]) -> None:
         """Call the callbacks in the order in which they were added; later ones are called at once."""
         while self._callbacks:
             self._callbacks.pop(0)(task)
@@ -283,7 +289,7 @@ async def _over(future: asyncio.Future[Any]) -> None:
             await asyncio.wait({future})
 
 
-def _retrieve(task: asyncio.Task[Any]) -> None:
+def _retrieve(task: asyncio.Future[Any]) -> None:
     """Mark the outcome as seen: ``Pending`` itself reports a failure that nobody asked for."""
     _running.discard(task)
     if not task.cancelled():

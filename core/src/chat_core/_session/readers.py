@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from chat_core._model.errors import SessionEndedError
 from chat_core._model.events import Event
+from chat_core._session.callers import current_caller
 from chat_core._session.log import Cursor, EventLog
 
 __all__ = ["EventIterator", "Waiting"]
@@ -17,6 +18,8 @@ E = TypeVar("E", bound=Event)
 
 class EventIterator(AsyncIterator[Event]):
     """Iterates over a session's events from the past on, and ends after SessionEnded or detach.
+
+    Raises ``LeaseLostError`` at the end where this process lost the session to another one.
 
     An event counts as finished when the next one is asked for.
     """
@@ -34,18 +37,24 @@ class EventIterator(AsyncIterator[Event]):
     async def __anext__(self) -> Event:
         if self._closed:
             raise StopAsyncIteration
-        if self._cursor is None:
+        cursor = self._cursor
+        if cursor is None:
             # Only now: an iterator that nobody iterates must not hold the saved position back.
-            self._cursor = self._log.cursor(after=self._after)
-        self._cursor.finish()
+            cursor = self._cursor = self._log.cursor(after=self._after)
+        cursor.finish()
+        cursor.caller = current_caller()
         while True:
-            event = await self._cursor.next()
+            event = cursor.take()
+            if event is None:
+                event = await cursor.next()
             if event is None:
                 await self.aclose()
+                if self._log.failure is not None:
+                    raise self._log.failure()
                 raise StopAsyncIteration
             if self._own or not event.own:
                 return event
-            self._cursor.finish()
+            cursor.finish()
 
     async def aclose(self) -> None:
         """Stop reading. The event that was handed over last does not count as finished."""
@@ -87,7 +96,7 @@ class Waiting:
 
         Raises:
             TimeoutError: none came in time. What was read meanwhile is read again by the next wait.
-            SessionEndedError: the session is over and none came.
+            SessionEndedError: the session is over and none came; ``LeaseLostError`` where another process goes on.
         """
         cursor = self._place.copy() if after is None else self._log.cursor(after=after)
         cursor.finish()
@@ -103,4 +112,6 @@ class Waiting:
             raise TimeoutError(f"no {kind.__name__} that fits came within {timeout:g} s") from None
         finally:
             cursor.close()
+        if self._log.failure is not None:
+            raise self._log.failure()
         raise SessionEndedError(f"the session was over before a {kind.__name__} that fits came")

@@ -64,9 +64,12 @@ class Receipt:
         self.copies: tuple[int, ...] = ()
         self.attempts = 0
         self.error: ChatError | None = None
-        self._closed = False
+        #: Why it comes no further, where the session is over for its owner.
+        self._over: str | None = None
         self._has_transcript = True
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._out_of_sight = False
+        #: Who waits, and for which state.
+        self._waiting: list[tuple[ReceiptState, asyncio.Future[Receipt]]] = []
 
     def __repr__(self) -> str:
         place = f" at {self.index}" if self.index is not None else ""
@@ -92,24 +95,46 @@ class Receipt:
             SessionEndedError: the session was over before the message came that far.
             UnsupportedCommandError: the transport has no transcript, so nothing is ever echoed.
         """
+        return await self.when(state)
+
+    def when(self, state: ReceiptState | str) -> asyncio.Future[Receipt]:
+        """Return a future with what ``reached`` returns or raises."""
+        future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         wanted = ReceiptState(state)
-        while _RANK[self.state] < _RANK[wanted]:
-            if not self._has_transcript:
-                raise UnsupportedCommandError(
+        if not self._settle(wanted, future):
+            # Without those of whoever waits no more.
+            self._waiting = [one for one in self._waiting if not one[1].done()]
+            self._waiting.append((wanted, future))
+        return future
+
+    def _settle(self, wanted: ReceiptState, future: asyncio.Future[Receipt]) -> bool:
+        """Settle a future if it is known what it is to be told."""
+        if future.done():
+            return True
+        if _RANK[self.state] >= _RANK[wanted]:
+            if self.failed and self.state is not wanted:
+                future.set_exception(self._failure())
+            else:
+                future.set_result(self)
+        elif not self._has_transcript:
+            future.set_exception(
+                UnsupportedCommandError(
                     "the transport has no transcript that could show the message",
                     advice="accepted is as far as it is known to come",
                 )
-            if self._closed:
-                raise SessionEndedError(f"the session was over while the message was {self.state}, not yet {wanted}")
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
-        if self.failed and self.state is not wanted:
-            raise self._failure()
-        return self
+            )
+        elif self._out_of_sight:
+            future.set_exception(
+                SendUnknownError(
+                    "nobody can tell where the accepted message stands: the server began to count anew", receipt=self
+                )
+            )
+        elif self._over is not None:
+            words = f"the session was over while the message was {self.state}, not yet {wanted}"
+            future.set_exception(SessionEndedError(words, advice=self._over))
+        else:
+            return False
+        return True
 
     def move(self, state: ReceiptState, *, error: ChatError | None = None) -> None:
         """Note how far the message has come. A state is never taken back."""
@@ -119,9 +144,13 @@ class Receipt:
         self.error = error
         self._wake()
 
-    def close(self) -> None:
-        """Say that the message comes no further: the session is over."""
-        self._closed = True
+    def close(self, advice: str = "") -> None:
+        """Say that the message comes no further here: the session is over, or detached.
+
+        Args:
+            advice: what whoever waits for it is to know.
+        """
+        self._over = advice
         self._wake()
 
     def stop_at_accepted(self) -> None:
@@ -129,11 +158,14 @@ class Receipt:
         self._has_transcript = False
         self._wake()
 
+    def lose_sight(self) -> None:
+        """Say that no transcript will show the message: the server took it, and began to count anew."""
+        self._out_of_sight = True
+        self._wake()
+
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, set()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiting:
+            self._waiting = [one for one in self._waiting if not self._settle(*one)]
 
     def show(self, index: int) -> None:
         """Note that the transcript shows the message, or another copy of it."""

@@ -7,14 +7,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from chat_core._contracts.logger import Log
-from chat_core._model.errors import StorageError
+from chat_core._model.errors import (
+    ChatError,
+    LeaseLostError,
+    StorageCapacityError,
+    StorageError,
+    StorageUnavailableError,
+)
 
-__all__ = ["Saver"]
+__all__ = ["LAST", "Saver"]
 
 #: Seconds for which position changes are gathered before they are written (architecture, "Session").
 DELAY = 0.2
 #: Seconds until a failed write is tried again.
 RETRY = 5.0
+#: Seconds for the last write of a session that is given up (RP-9).
+LAST = 10.0
 
 
 class Saver:
@@ -23,6 +31,7 @@ class Saver:
     Args:
         write: puts a state into the storage, None to clear it.
         snapshot: makes the state that is to be saved now.
+        kept: called with ``surely`` once the storage holds the last snapshot (True), or may hold that one (False).
         log: where a storage that fails is reported, once until it works again.
     """
 
@@ -32,29 +41,34 @@ class Saver:
         write: Callable[[Mapping[str, Any] | None], Awaitable[None]],
         snapshot: Callable[[], Mapping[str, Any]],
         log: Log,
+        kept: Callable[..., None] = lambda **_: None,
         delay: float = DELAY,
         retry: float = RETRY,
     ) -> None:
         self._write = write
         self._snapshot = snapshot
         self._log = log
+        self._kept = kept
         self._delay = delay
         self._retry = retry
         self._written: Mapping[str, Any] | None = None
         self._turn = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._failing = False
+        #: What the storage failed to do the last time it was asked: ``write``, or renew the ``lease``.
+        self._failing: set[str] = set()
         self._closed = False
 
     def touch(self) -> None:
         """Note that something changed; it is saved within the delay."""
-        self._schedule(self._delay)
+        if self._timer is None:
+            self._schedule(self._delay)
 
     async def flush(self) -> None:
         """Save now and return when it is saved.
 
         Raises:
+            LeaseLostError: another process owns the state.
             StorageError: the storage failed; what it held before may still be there.
         """
         self._cancel_timer()
@@ -63,36 +77,53 @@ class Saver:
                 return
             state = self._snapshot()
             if state == self._written:
+                self._kept(surely=True)
                 return
+            self._written = None  # what a write leaves behind that fails, or is not waited for, nobody knows
             try:
                 await self._write(state)
-            except StorageError as error:
-                self._report(error)
+            except (StorageCapacityError, StorageUnavailableError) as error:  # nothing was written
+                self._report("write", error)
                 raise
+            except StorageError as error:
+                self._kept(surely=False)
+                self._report("write", error)
+                raise
+            except asyncio.CancelledError:
+                self._kept(surely=False)
+                raise
+            self._kept(surely=True)
             self._written = state
-            self._failing = False
+            self._failing.discard("write")
 
-    async def clear(self) -> None:
-        """Clear the state, for good: the session is over. A storage that fails is reported, not raised."""
+    async def clear(self) -> ChatError | None:
+        """Clear the state, for good: the session is over. A storage that fails is reported and returned, not raised."""
         self._cancel_timer()
         async with self._turn:
             if self._closed:
-                return
+                return None
             self._closed = True
             try:
                 await self._write(None)
+            except LeaseLostError as error:
+                self._log.info("the state of the ended session is another owner's", str(error))
+                return error
             except StorageError as error:
                 self._log.warning("the state of the ended session could not be cleared", str(error))
+                return error
+        return None
 
     async def close(self) -> None:
-        """Save a last time and stop. A storage that fails is reported, not raised."""
+        """Save a last time and stop. A storage that fails, or does not return, is reported, not raised."""
         try:
-            await self.flush()
-        except StorageError:
-            pass  # reported by flush
+            async with asyncio.timeout(LAST):
+                await self.flush()
+        except (LeaseLostError, StorageError):
+            pass  # reported by flush, or by the lease
+        except TimeoutError:
+            self._report("write", StorageError(f"the state could not be saved within {LAST:g} s"))
         finally:
-            self._closed = True
-            self._cancel_timer()
+            self.stop()
 
     def _schedule(self, delay: float) -> None:
         if self._closed or self._timer is not None:
@@ -112,10 +143,29 @@ class Saver:
     async def _save(self) -> None:
         try:
             await self.flush()
+        except LeaseLostError:
+            pass  # whoever keeps the lease has been told
         except StorageError:
             self._schedule(self._retry)
 
-    def _report(self, error: StorageError) -> None:
+    def stop(self) -> None:
+        """Save nothing any more."""
+        self._closed = True
+        self._cancel_timer()
+
+    def lease_trouble(self, error: Exception | None) -> None:
+        """Note that the storage did not renew the lease, or that it does again (None)."""
+        if error is not None:
+            self._report("lease", error)
+        elif "lease" in self._failing:
+            self._failing.discard("lease")
+            if "write" in self._failing:
+                # Sooner than the next attempt would be.
+                self._cancel_timer()
+                self.touch()
+
+    def _report(self, what: str, error: Exception) -> None:
+        """Say once that the storage fails, whatever it is asked."""
         if not self._failing:
-            self._failing = True
             self._log.warning("the session goes on, but its state cannot be saved", str(error))
+        self._failing.add(what)

@@ -23,9 +23,9 @@ from chat_core._model.errors import OptionError, OptionTypeError, RefusedError, 
 from chat_core._model.events import Event, Party, SessionEnded
 from chat_core._session.callbacks import Callbacks
 from chat_core._session.callers import current_caller
+from chat_core._session.claims import Resend
 from chat_core._session.engine import CANCELLED_TIMEOUT, Engine
 from chat_core._session.files import FileCommands
-from chat_core._session.outbox import Resend
 from chat_core._session.parts import ConnectionState, Guarantees, SessionParts
 from chat_core._session.pending import Pending
 from chat_core._session.readers import EventIterator, Waiting
@@ -163,28 +163,42 @@ class Session(FileCommands, Callbacks):
             UnsupportedCommandError: ``until="echoed"`` on a transport without ``position``, which never tells.
         """
 
-        async def run() -> Receipt:
-            _check_text("text", text)
-            if not text:
-                raise OptionError("the text of a message must not be empty", advice="leave the call out")
-            _check_choice("type", type, ("text", "url"))
-            _check_choice("until", until, ("accepted", "echoed"))
-            if until == "echoed" and not self._parts.guarantees.sends_are_settled:
-                raise UnsupportedCommandError(
-                    f"send_message(until='echoed') was not sent: the transport {self._parts.transport_name!r} has no "
-                    "transcript that could show the message",
-                    advice="wait until='accepted', the most that it can tell",
-                )
-            _check_choice("resend", resend, ("if absent", "never"))
-            receipt = self._engine.outbox.put(SendMessageCommand(text=text, type=type), resend=resend)
+        def begin() -> asyncio.Future[Receipt]:
+            """Put it into the outbox at once: a task of its own would only delay it."""
             try:
-                return await receipt.reached(ReceiptState(until))
-            except asyncio.CancelledError:
-                # What has not left is taken back; what is on its way goes on and ends in its receipt.
-                self._engine.outbox.withdraw(receipt)
-                raise
+                self._engine.check_open("send_message")
+                self._check_message(text, type, until, resend)
+                receipt = self._engine.outbox.put(SendMessageCommand(text=text, type=type), resend=resend)
+            except Exception as error:  # noqa: BLE001 - raised where the outcome is awaited
+                refused: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+                refused.set_exception(error.with_traceback(None))  # that would keep this call, and its Pending
+                return refused
 
-        return self._command("send_message", None, run)
+            def look(outcome: asyncio.Future[Receipt]) -> None:
+                if outcome.cancelled():
+                    # What has not left is taken back; what is on its way goes on and ends in its receipt.
+                    self._engine.outbox.withdraw(receipt)
+
+            outcome = receipt.when(ReceiptState(until))
+            outcome.add_done_callback(look)
+            return outcome
+
+        return Pending(begin, name="send_message")
+
+    def _check_message(self, text: object, kind: object, until: object, resend: object) -> None:
+        """Refuse what cannot be sent."""
+        _check_text("text", text)
+        if not text:
+            raise OptionError("the text of a message must not be empty", advice="leave the call out")
+        _check_choice("type", kind, ("text", "url"))
+        _check_choice("until", until, ("accepted", "echoed"))
+        if until == "echoed" and not self._parts.guarantees.sends_are_settled:
+            raise UnsupportedCommandError(
+                f"send_message(until='echoed') was not sent: the transport {self._parts.transport_name!r} has no "
+                "transcript that could show the message",
+                advice="wait until='accepted', the most that it can tell",
+            )
+        _check_choice("resend", resend, ("if absent", "never"))
 
     def send_typing(self, is_typing: bool = True, text: str | None = None) -> Pending[None]:  # noqa: FBT001, FBT002
         """Tell the other side that the visitor started or stopped typing.
@@ -283,6 +297,7 @@ class Session(FileCommands, Callbacks):
         After that no restored session hands those events over as new.
 
         Raises:
+            LeaseLostError: another process may own the session, and the state is its.
             StorageError: the state could not be saved.
         """
         caller = current_caller()
@@ -292,6 +307,7 @@ class Session(FileCommands, Callbacks):
                 if cursor.caller is caller:
                     cursor.finish()
             self._waiting.finish(caller)
+            self._engine.check_owned("checkpoint")
             await self._engine.saver.flush()
 
         return Pending(run, name="checkpoint")
@@ -308,7 +324,8 @@ class Session(FileCommands, Callbacks):
     def detach(self) -> Pending[None]:
         """Give the session up without leaving the chat, so that ``restore_session`` can take it up.
 
-        Ends the readers.
+        Ends the readers. Messages whose fate is open are left to who takes the session up, where the outbox is saved
+        (``guarantees.outbox_is_saved``); elsewhere what had not left is expired.
         """
         caller = current_caller()
         return Pending(lambda: self._engine.detach(caller), name="detach")

@@ -10,7 +10,7 @@ from attrs import asdict, field, frozen
 
 from chat_core._model.errors import StateCorruptError, StateVersionError
 
-__all__ = ["SavedMessage", "SavedState", "Stage"]
+__all__ = ["NO_PLACE", "SavedMessage", "SavedState", "Stage"]
 
 #: Raised when an older chat-core could no longer make sense of what is written.
 VERSION: Final = 1
@@ -19,6 +19,10 @@ VERSION: Final = 1
 _LARGEST: Final = 10**18
 _TYPES: Final = ("text", "url")
 _RESENDS: Final = ("if absent", "never")
+
+
+#: In place of an index: no transcript that can be read tells what became of the message.
+NO_PLACE: Final = -1
 
 
 class Stage(enum.StrEnum):
@@ -38,7 +42,7 @@ class SavedMessage:
         type: ``text`` or ``url``.
         resend: whether it may be sent again when the transcript does not show it.
         stage: how far it had come.
-        before: the highest index settled before it was first sent.
+        before: the highest index settled before it was first sent; -1 where no transcript can show it any more.
         queued_at: when it was given to the outbox, seconds since 1970.
     """
 

@@ -43,6 +43,8 @@ class Subscription(Generic[E]):
         self._logger = logger
         functools.update_wrapper(self, callback, assigned=("__doc__", "__name__", "__qualname__", "__module__"))
         self._task = asyncio.get_running_loop().create_task(self._pump(), name=f"chat-core: {kind.__name__} callback")
+        # Not in the pump: one that is cancelled before it has begun would hold the saved position back for ever.
+        self._task.add_done_callback(lambda _: self._cursor.close())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.callback(*args, **kwargs)
@@ -88,13 +90,10 @@ class Subscription(Generic[E]):
 
     async def _pump(self) -> None:
         cursor = self._cursor
-        try:
-            while self._kind is not _Nothing and (event := await cursor.next()) is not None:
-                if isinstance(event, self._kind) and (self._own or not event.own):
-                    await self._call(event)
-                cursor.finish()
-        finally:
-            cursor.close()
+        while self._kind is not _Nothing and (event := await cursor.next()) is not None:
+            if isinstance(event, self._kind) and (self._own or not event.own):
+                await self._call(event)
+            cursor.finish()
 
     async def _call(self, event: E) -> None:
         try:

@@ -13,6 +13,8 @@ import uuid
 from pathlib import Path
 from typing import ClassVar, Final
 
+from chat_core._model.lease import boot_time
+
 __all__ = ["Signs", "boot_id", "boot_time"]
 
 #: Seconds between two touches.
@@ -25,12 +27,6 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
         return ""
-
-
-def boot_time() -> float:
-    """Return seconds since boot, suspends included where the system counts them."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(clock) if clock is not None else time.monotonic()
 
 
 class Signs:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from chat_core.testing import _logger, _packaging, _storage, _storage_trouble, _transport, _transport_trouble
+from chat_core.testing import (
+    _logger,
+    _packaging,
+    _storage,
+    _storage_lease,
+    _storage_trouble,
+    _transport,
+    _transport_trouble,
+)
 from chat_core.testing._checks import Suite
 
 __all__ = ["LEVEL", "catalogue"]
@@ -15,5 +23,5 @@ LEVEL: Final = "1.0"
 
 def catalogue() -> dict[str, Suite]:
     """Return the suites by kind: ``storage``, ``transport``, ``logger``, ``packaging``."""
-    modules = (_storage, _storage_trouble, _transport, _transport_trouble, _logger, _packaging)
+    modules = (_storage, _storage_trouble, _storage_lease, _transport, _transport_trouble, _logger, _packaging)
     return {one.SUITE.kind: one.SUITE for one in modules}

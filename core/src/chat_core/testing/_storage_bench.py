@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import inspect
 import json
 import os
 import pickle
@@ -23,7 +24,7 @@ from chat_core.testing._checks import NotShownError, fail, require
 from chat_core.testing._subject import Subject
 from chat_core.testing._watch import Shown
 
-__all__ = ["Held", "StorageBench", "StorageProcess"]
+__all__ = ["Bare", "Held", "StorageBench", "StorageProcess"]
 
 #: Seconds for which a state stays restorable in checks that are not about that.
 LASTS: Final = 3600.0
@@ -41,6 +42,46 @@ class Held:
         self.release = runner.release
         self.read = runner.read
         self.write = runner.write
+
+
+class Bare:
+    """One instance of the storage, called directly: nobody renews its lease."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self.lease = float(raw.lease)
+
+    async def acquire(self) -> None:
+        """Become the owner."""
+        await self._call("acquire")
+
+    async def release(self) -> None:
+        """Stop being the owner."""
+        await self._call("release")
+
+    async def renew(self) -> None:
+        """Own it for another lease."""
+        await self._call("renew")
+
+    async def read(self) -> Any:
+        """Return the state."""
+        return await self._call("read")
+
+    async def write(self, state: Mapping[str, Any] | None) -> None:
+        """Replace the state."""
+        await self._call("write", state)
+
+    async def orphans(self, limit: int) -> Any:
+        """Return profiles without an owner."""
+        return await self._call("orphans", limit)
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        function = getattr(self._raw, method)
+        if inspect.iscoroutinefunction(function) or getattr(self._raw, "blocking", True) is False:
+            result = function(*arguments)
+        else:
+            result = await asyncio.to_thread(function, *arguments)
+        return await result if inspect.isawaitable(result) else result
 
 
 class StorageBench:
@@ -102,6 +143,11 @@ class StorageBench:
         held = Held(raw, StorageRunner(raw, name=self.subject.provider.name, log=self.shown.log))
         self._held.append((name, held))
         return held
+
+    def bare(self, name: str = "") -> Bare:
+        """Make an instance that the caller owns and releases by hand."""
+        self.make(name)  # so that what is left is cleared
+        return Bare(self.subject.make(self.context(name)))
 
     @contextlib.asynccontextmanager
     async def opened(self, name: str = "", *, lasts: float = LASTS) -> AsyncIterator[Held]:

@@ -6,9 +6,9 @@ The dialect of GMS Chat v2 is the built-in one; another back end's goes into ``t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from attrs import field, frozen
+from attrs import define, field
 
 from chat_core import (
     Batch,
@@ -26,7 +26,7 @@ from chat_core import (
 )
 from chat_gms import operations
 from chat_gms.client import EventTranslator, refusal
-from chat_gms.envelope import Envelope, MalformedEnvelopeError, decode_envelope
+from chat_gms.envelope import LARGEST, MAX_EVENTS, Envelope, MalformedEnvelopeError, decode_head
 from chat_gms.operations import Credentials
 from chat_gms.verdict import Verdict, judge
 from chat_transport_cometd._bayeux.messages import parse_error
@@ -34,9 +34,9 @@ from chat_transport_cometd._bayeux.messages import parse_error
 __all__ = ["Delivery", "Dialect", "GmsDialect"]
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Delivery:
-    """What one delivered message means.
+    """What one delivered message means. Not frozen, as one is made for each: that would double what it costs.
 
     Attributes:
         batch: events and position.
@@ -105,6 +105,8 @@ class GmsDialect:
         self._user_id: str | None = None
         self._alias: str | None = None
         self._translator = EventTranslator()
+        #: What the last good envelope said besides its messages and the position.
+        self._said: dict[str, Any] | None = None
 
     @property
     def session_id(self) -> str:
@@ -145,20 +147,29 @@ class GmsDialect:
         data = message.get("data")
         identity = message.get("id")
         publication = identity if isinstance(identity, str) else None
-        if isinstance(data, Mapping) and "operation" in data and "messages" not in data and "statusCode" not in data:
+        if (batch := self._more_of_the_same(message, data)) is not None:
+            return Delivery(batch=batch, publication=publication, first_index=_first_index(batch))
+        self._said = None
+        if isinstance(data, dict) and "operation" in data and "messages" not in data and "statusCode" not in data:
             return Delivery(says_nothing=True)
         try:
-            envelope = decode_envelope(_with_errors(message, data))
+            envelope = decode_head(_with_errors(message, data))
         except MalformedEnvelopeError:
             return Delivery(says_nothing=True)
         verdict = judge(envelope)
-        if verdict in {Verdict.GOOD, Verdict.OVER}:
+        if verdict is Verdict.GOOD or verdict is Verdict.OVER:
             self._learn(envelope)
+            if verdict is Verdict.GOOD and envelope.user_data is None and isinstance(data, dict):
+                head = _head(data)
+                # Text equals nothing but itself; 0 equals False, and 1 True, though they do not say the same.
+                if not any(isinstance(head.get(name), int | float) for name in _TOLD) and head.get("chatEnded") != 1:
+                    self._said = head
+            batch = self._translator.batch(envelope)
             return Delivery(
-                batch=self._translator.batch(envelope),
+                batch=batch,
                 ended=EndReason.CLOSED if verdict is Verdict.OVER else None,
                 publication=publication,
-                first_index=envelope.first_index,
+                first_index=_first_index(batch),
             )
         return Delivery(
             error=refusal(envelope),
@@ -185,6 +196,7 @@ class GmsDialect:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take keys, alias and ids."""
+        self._said = None
         self._secure_key = saved.get("secure_key")
         self._chat_id = saved.get("chat_id")
         self._user_id = saved.get("user_id")
@@ -196,6 +208,20 @@ class GmsDialect:
         assert self._secure_key is not None, "no chat was opened"
         return Credentials(secure_key=self._secure_key, chat_id=self._chat_id, user_id=self._user_id, alias=self._alias)
 
+    def _more_of_the_same(self, message: Mapping[str, Any], data: object) -> Batch | None:
+        """Return the events of an envelope that says nothing new besides them, as most do: None where it may.
+
+        Judging and learning once more what was judged and learnt would take longer than reading the event.
+        """
+        if data.__class__ is not dict or "error" in message or "errors" in message:
+            return None
+        elements, position = data.get("messages"), data.get("nextPosition")
+        if elements.__class__ is not list or len(elements) > MAX_EVENTS:
+            return None
+        if position.__class__ is not int or not 0 <= position < LARGEST or _head(data) != self._said:
+            return None
+        return Batch(events=self._translator.events(elements), next_position=position)
+
     def _learn(self, envelope: Envelope) -> None:
         """Keep the newest keys; an answer may leave any of them out."""
         self._secure_key = envelope.secure_key or self._secure_key
@@ -204,10 +230,27 @@ class GmsDialect:
         self._alias = envelope.alias or self._alias
 
 
+_TOLD: Final = ("secureKey", "chatId", "userId", "alias")
+
+
+def _head(data: Mapping[str, Any]) -> dict[str, Any]:
+    head = dict(data)
+    head.pop("messages", None)
+    head.pop("nextPosition", None)
+    return head
+
+
+def _first_index(batch: Batch) -> int | None:
+    for event in batch.events:
+        if event.index is not None:
+            return event.index
+    return None
+
+
 def _with_errors(message: Mapping[str, Any], data: object) -> object:
-    if not isinstance(data, Mapping):
-        data = {} if data is None else data
-    if isinstance(data, Mapping):
+    if data is None:
+        data = {}
+    if isinstance(data, dict):
         if isinstance(message.get("errors"), list) and "errors" not in data:
             return {**data, "errors": message["errors"]}
         if isinstance(message.get("error"), str) and "errors" not in data:

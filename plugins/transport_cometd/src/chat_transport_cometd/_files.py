@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from chat_core import Reply, UnsupportedCommandError
 from chat_gms import ntf
-from chat_gms.http import CookieBox, HttpLink
+from chat_gms.asked import CookieBox
+from chat_gms.http import HttpLink
 from chat_gms.transfer import FileCommand, FileTransfer
 from chat_transport_cometd._dialect import Dialect
 from chat_transport_cometd.options import CometdOptions
@@ -22,13 +23,23 @@ class Files:
         options: the caller's.
         dialect: has ``credentials`` if it has files.
         cookies: returns the session's cookies, which a restored session gets late.
+        check_send: raises ``NotSentError`` when nothing may leave.
     """
 
-    def __init__(self, url: str, options: CometdOptions, *, dialect: Dialect, cookies: Callable[[], CookieBox]) -> None:
+    def __init__(
+        self,
+        url: str,
+        options: CometdOptions,
+        *,
+        dialect: Dialect,
+        cookies: Callable[[], CookieBox],
+        check_send: Callable[[], None] | None = None,
+    ) -> None:
         self._url = url
         self._options = options
         self._dialect = dialect
         self._cookies = cookies
+        self._check_send = check_send
         self._transfer: FileTransfer | None = None
 
     async def send(self, command: FileCommand) -> Reply:
@@ -60,6 +71,7 @@ class Files:
             secure=url.startswith("https:"),
             transport=self._options.http_transport,
             patient=True,
+            check_send=self._check_send,
         )
 
 

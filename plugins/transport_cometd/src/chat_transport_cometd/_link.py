@@ -24,19 +24,32 @@ from chat_core import (
     RefusedError,
     TransportError,
 )
-from chat_gms.http import CookieBox, unreachable
+from chat_gms.asked import CookieBox
+from chat_gms.http import unreachable
 from chat_transport_cometd._bayeux.advice import Reconnect
 from chat_transport_cometd._bayeux.engine import Engine, Failed, Handshaken
 from chat_transport_cometd._bayeux.messages import BayeuxError, Message
 from chat_transport_cometd._carriers.base import Carrier, CarrierUnavailableError, Wire
 from chat_transport_cometd._carriers.choice import CarrierChoice
 from chat_transport_cometd._carriers.trial import works
-from chat_transport_cometd._exchange import Exchange, LostError, SessionUnknownError
+from chat_transport_cometd._exchange import (
+    UNANSWERED,
+    UNANSWERED_QUESTION,
+    Exchange,
+    LostError,
+    PollGivenUpError,
+    SessionUnknownError,
+    UnansweredError,
+)
 
 __all__ = ["CarrierMaker", "Link", "LinkEvents"]
 
 #: Seconds for the farewell; with those for the carrier's own closing no more than a session has left (RP-9).
 FAREWELL: Final = 0.5
+#: Seconds that a new link is given to carry its first publication, which opens the chat or asks for the transcript,
+#: before a poll takes the connection that is there. Else a second one is opened for it, which with TLS costs more than
+#: a session.
+FIRST_WORD: Final = 1.0
 #: Answers to a connect that come quicker than this (seconds) and bring nothing were not held.
 _NOT_HELD: Final = 0.05
 #: So many of them in a row are a server that does not hold connects; then there is a pause (seconds) between two.
@@ -108,9 +121,13 @@ class Link:
         self._backoff = backoff or Backoff()
         self._choice = CarrierChoice(list(carriers))
         self._keeper: asyncio.Task[None] | None = None
-        #: Set to end the pause before the next attempt.
-        self._hurried = asyncio.Event()
+        #: Set to end the pause before the next attempt, while there is one.
+        self._hurried: asyncio.Event | None = None
         self._up = False
+        #: The last question about the transcript took so long that the link was given up, or nearly so.
+        self._slow = False
+        #: Those that are not acknowledged yet.
+        self._questions: list[asyncio.Task[Message]] = []
         self._closing = False
 
     @property
@@ -143,20 +160,47 @@ class Link:
         self._backoff.worked(self._now())
         self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="chat-core: keep the CometD link")
 
+    def ask(self, data: object) -> asyncio.Task[Message]:
+        """Publish a question about the transcript; whoever waits for its acknowledgement may leave.
+
+        How long that takes says something about the link, and more than the acknowledgement of a message does.
+        """
+        asking = asyncio.get_running_loop().create_task(self._publish(data, question=True), name="chat-core: question")
+        self._questions.append(asking)
+        asking.add_done_callback(self._asked)
+        return asking
+
+    def _asked(self, asking: asyncio.Task[Message]) -> None:
+        self._questions.remove(asking)
+        if not asking.cancelled():
+            asking.exception()  # seen: whoever asked may have left
+
     async def publish(self, data: object) -> Message:
         """Publish to the channel and return the reply.
+
+        Args:
+            data: of the dialect.
 
         Raises:
             NotSentError: it never left.
             RefusedError: the server said no.
             AmbiguousError: it may have arrived; an answer that the session is unknown does not tell by which server.
         """
+        return await self._publish(data)
+
+    async def _publish(self, data: object, *, question: bool = False) -> Message:
         if not self._up or self._exchange.broken is not None:
             raise NotSentError("there is no connection to the server now")
         message = self._engine.publish(self._channel, data)
+        began = self._now()
         try:
-            happening = await self._exchange.publish(message)
+            unanswered = UNANSWERED_QUESTION if question and not self._slow else UNANSWERED
+            happening = await self._exchange.publish(message, unanswered=unanswered)
+            if question:
+                self._slow = self._now() - began > UNANSWERED_QUESTION * self._network_delay
         except (LostError, TimeoutError) as error:
+            # Once bitten: a server that takes its time over each question must not lose its link over each of them.
+            self._slow = self._slow or (question and isinstance(error, UnansweredError))
             raise AmbiguousError(f"the connection broke before the answer came: {_words(error)}") from error
         if isinstance(happening, Failed):
             if happening.session_unknown:
@@ -167,7 +211,18 @@ class Link:
 
     def hurry(self) -> None:
         """Cut the pause before the next attempt short, where there is one: somebody leaves and does not wait long."""
-        self._hurried.set()
+        if self._hurried is not None:
+            self._hurried.set()
+
+    def poll_anew(self) -> None:
+        """Poll once more at once, where pushes come with the answers to polls: one that is due did not come.
+
+        A poll whose connection went silently would keep everything from us until its time is over, half a minute later,
+        while publications are answered over another connection (RP-7). Only where the server keeps what was not
+        acknowledged: else what it writes to the dropped poll, before it knows that this is dropped, would be lost.
+        """
+        if self._up and self._engine.acknowledges:
+            self._exchange.give_poll_up()
 
     async def aclose(self, going_away: Mapping[str, Any] | None = None) -> None:
         """Say farewell if there is a link, and drop everything.
@@ -188,6 +243,9 @@ class Link:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         await self._exchange.drop()
+        for asking in list(self._questions):
+            asking.cancel()
+        await asyncio.gather(*self._questions, return_exceptions=True)
 
     # The keeper
 
@@ -238,10 +296,13 @@ class Link:
         asked = max(getattr(error, "retry_after", None) or 0.0, self._engine.advice.interval)
         pause = self._backoff.failed(self._now(), retry_after=asked)
         await asyncio.sleep(asked)
-        self._hurried.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause - asked):
-                await self._hurried.wait()
+        self._hurried = asyncio.Event()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause - asked):
+                    await self._hurried.wait()
+        finally:
+            self._hurried = None
 
     async def _stay_connected(self) -> None:
         looking = asyncio.get_running_loop().create_task(
@@ -274,6 +335,8 @@ class Link:
     async def _connect_for_ever(self) -> NoReturn:
         """Keep one connect outstanding, as the server advises, until the link breaks."""
         not_held = 0
+        if self.carrier == "long-polling":
+            await self._exchange.first_publication(FIRST_WORD)
         while not self._closing:
             if self._engine.advice.interval > 0:
                 await self._exchange.sleep(self._engine.advice.interval)
@@ -281,7 +344,11 @@ class Link:
                 await self._exchange.sleep(_NOT_HELD_PAUSE)
             began = self._now()
             timeout = self._engine.advice.timeout + self._network_delay
-            (happening,) = await self._exchange.request([self._engine.connect()], timeout=timeout, held=True)
+            try:
+                (happening,) = await self._exchange.request([self._engine.connect()], timeout=timeout, held=True)
+            except PollGivenUpError:
+                self._log.debug("a poll whose answer is overdue was given up", self._url)
+                continue
             if isinstance(happening, Failed):
                 kind = SessionUnknownError if happening.session_unknown else LostError
                 raise kind(happening.error.text)

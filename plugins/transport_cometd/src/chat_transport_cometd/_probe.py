@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from chat_core import ChatError, OptionError, ProbeStep, TransportContext
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_gms.probe import try_connection
 from chat_transport_cometd._bayeux.engine import Failed, Handshaken
 from chat_transport_cometd._carriers.base import Carrier, Wire

@@ -37,13 +37,14 @@ from chat_core import (
     TypingCommand,
     check_server_url,
 )
-from chat_gms.http import CookieBox
+from chat_gms.asked import CookieBox
 from chat_gms.transfer import FileCommand
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
 from chat_transport_cometd._dialect import Delivery, Dialect, GmsDialect
 from chat_transport_cometd._files import Files
+from chat_transport_cometd._inbox import Inbox
 from chat_transport_cometd._link import CarrierMaker, Link, LinkEvents
 from chat_transport_cometd.options import CometdOptions
 
@@ -51,12 +52,18 @@ __all__ = ["CometdTransport", "make_transport"]
 
 #: Seconds for the transcript to arrive after it was asked for.
 FETCH_TIMEOUT: Final = 10.0
+#: Seconds after which a transcript that was asked for, and did not come, puts the poll that should bring it in doubt:
+#: half of what the session waits for one answer, so that a new poll may still bring it in time.
+PUSH_TIMEOUT: Final = 2.0
 #: Seconds in which a message's echo, or the server's refusal, is expected after the publication was acknowledged. The
 #: acknowledgement alone says nothing about the operation's success.
 CONFIRM_TIMEOUT: Final = 2.0
 
 #: Seconds that closing waits for a chat whose start was given up, to leave it.
 ORPHAN_TIMEOUT: Final = 2.0
+
+#: So many of the newest lasting events can serve as anchors, at least.
+_ANCHORS: Final = 256
 
 _Watcher = Callable[[Delivery], bool]
 
@@ -75,8 +82,15 @@ class CometdTransport:
         self._dialect: Dialect = options.dialect if options.dialect is not None else GmsDialect(options.service)
         self._cookies = CookieBox()
         self._link: Link | None = None
-        self._files = Files(self._url, options, dialect=self._dialect, cookies=lambda: self._cookies)
-        self._queue: asyncio.Queue[Batch | LinkDown | LinkUp | Ended | None] = asyncio.Queue()
+        self._check_send = context.check_send
+        self._files = Files(
+            self._url,
+            options,
+            dialect=self._dialect,
+            cookies=lambda: self._cookies,
+            check_send=self._check_send,
+        )
+        self._inbox = Inbox()
         self._watchers: list[_Watcher] = []
         self._fetching = asyncio.Lock()
         #: The newest lasting event received: what the transcript is asked from.
@@ -88,7 +102,8 @@ class CometdTransport:
         self._opening = True
         #: True while a chat may have been opened that nobody was told of.
         self._orphan = False
-        self._opened_at_last = asyncio.Event()
+        #: Set once the chat is open; None when that is known to everybody.
+        self._opened_at_last: asyncio.Event | None = asyncio.Event()
         self._closed = False
 
     # The contract
@@ -220,8 +235,10 @@ class CometdTransport:
         try:
             await link.publish(data)
             try:
-                async with asyncio.timeout(CONFIRM_TIMEOUT):
-                    delivery = await outcome
+                if not outcome.done():
+                    async with asyncio.timeout(CONFIRM_TIMEOUT):
+                        await outcome
+                delivery = outcome.result()
             except TimeoutError:
                 # Acknowledged, and neither shown nor refused: servers may filter a message from the transcript.
                 return Reply()
@@ -234,12 +251,9 @@ class CometdTransport:
             raise delivery.error
         return Reply()
 
-    async def incoming(self) -> AsyncIterator[Batch | LinkDown | LinkUp | Ended]:
+    def incoming(self) -> AsyncIterator[Batch | LinkDown | LinkUp | Ended]:
         """Yield what arrives, until the chat is over or the transport closed."""
-        while (item := await self._queue.get()) is not None:
-            yield item
-            if isinstance(item, Ended):
-                return
+        return self._inbox.items()
 
     def saved(self) -> Mapping[str, Any]:
         """Return the chat's keys and the affinity cookies."""
@@ -256,7 +270,7 @@ class CometdTransport:
             if self._orphan:
                 await self._leave_orphan(self._link)
             await self._link.aclose(self._going_away())
-        self._queue.put_nowait(None)
+        self._inbox.close()
 
     # Inside
 
@@ -271,7 +285,8 @@ class CometdTransport:
         with contextlib.suppress(TimeoutError, ChatError):
             async with asyncio.timeout(ORPHAN_TIMEOUT):
                 if link.is_up:
-                    await self._opened_at_last.wait()
+                    if self._opened_at_last is not None:
+                        await self._opened_at_last.wait()
                     over = asyncio.Event()
 
                     def watch(delivery: Delivery) -> bool:
@@ -322,7 +337,12 @@ class CometdTransport:
             from chat_transport_cometd._carriers.websocket import WebSocket  # noqa: PLC0415 - not needed by all
 
             return WebSocket(
-                self._url, options, cookies=self._cookies, wire=wire, max_message_size=options.max_message_size
+                self._url,
+                options,
+                cookies=self._cookies,
+                wire=wire,
+                max_message_size=options.max_message_size,
+                check_send=self._check_send,
             )
 
         def long_polling(wire: Wire) -> Carrier:
@@ -333,6 +353,7 @@ class CometdTransport:
                 wire=wire,
                 max_message_size=options.max_message_size,
                 http_transport=options.http_transport,
+                check_send=self._check_send,
             )
 
         makers: dict[str, CarrierMaker] = {}
@@ -355,7 +376,15 @@ class CometdTransport:
 
         self._watchers.append(watch)
         try:
-            await self._link.publish(self._dialect.fetch(position))
+            asking = self._link.ask(self._dialect.fetch(position))
+            # The answer may be there before the acknowledgement, which is not waited for then.
+            either: set[asyncio.Future[Any]] = {asking, answer}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                await asyncio.shield(asking)
+                await asyncio.wait({answer}, timeout=PUSH_TIMEOUT)
+            if not answer.done():
+                self._link.poll_anew()
             return await answer
         finally:
             self._unwatch(watch)
@@ -376,14 +405,11 @@ class CometdTransport:
             return
         if delivery.says_nothing:
             return
-        if delivery.error is None and self._dialect.session_id:
+        if self._opened_at_last is not None and delivery.error is None and self._dialect.session_id:
             self._opened_at_last.set()
+            self._opened_at_last = None
         self._over = self._over or delivery.ended is not None
-        taken = False
-        for watcher in list(self._watchers):
-            if watcher(delivery):
-                taken = True
-                break
+        taken = bool(self._watchers) and any(watcher(delivery) for watcher in tuple(self._watchers))
         self._note(delivery.batch)
         if delivery.error is not None and not taken and delivery.ended is None:
             reported = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
@@ -413,17 +439,19 @@ class CometdTransport:
 
     def _put(self, item: Batch | LinkDown | LinkUp | Ended) -> None:
         if not self._closed:
-            self._queue.put_nowait(item)
+            self._inbox.put(item)
 
     def _note(self, batch: Batch) -> None:
         """Remember what was received, to ask the transcript from."""
         for event in batch.events:
-            if event.index is None:
+            index = event.index
+            if index is None:
                 continue
-            self._highest = max(self._highest, event.index)
-            if not event.ephemeral and (not self._lasting or event.index > self._lasting[-1]):
-                self._lasting.append(event.index)
-        del self._lasting[:-_ANCHORS]
+            self._highest = max(self._highest, index)
+            if not event.ephemeral and (not self._lasting or index > self._lasting[-1]):
+                self._lasting.append(index)
+                if len(self._lasting) >= 2 * _ANCHORS:
+                    del self._lasting[:-_ANCHORS]
 
     def _unwatch(self, watcher: _Watcher) -> None:
         if watcher in self._watchers:
@@ -435,8 +463,6 @@ _ACK_ON: Final[dict[bool | None, frozenset[str]]] = {
     True: frozenset({"websocket", "long-polling"}),
     False: frozenset(),
 }
-#: So many of the newest lasting events can serve as anchors.
-_ANCHORS: Final = 256
 
 
 def _shows_own(batch: Batch, above: int) -> bool:

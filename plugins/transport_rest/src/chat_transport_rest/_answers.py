@@ -7,7 +7,7 @@ from typing import Any, Final
 from chat_core import AmbiguousError, LoginRefusedError, Origin, ProtocolError
 from chat_gms.envelope import Envelope, MalformedEnvelopeError
 from chat_gms.http import Answer
-from chat_gms.reading import read_envelope
+from chat_gms.reading import read_head
 
 __all__ = ["read_answer"]
 
@@ -18,7 +18,7 @@ _MAY_PASS: Final = frozenset({408, 500, 502, 503, 504})
 
 
 def read_answer(answer: Answer, url: str, *, opening: bool) -> Envelope:
-    """Read an answer.
+    """Read an answer, but for its messages.
 
     Args:
         answer: read to its end.
@@ -34,7 +34,7 @@ def read_answer(answer: Answer, url: str, *, opening: bool) -> Envelope:
     if answer.status in _UNAUTHORIZED and opening:
         raise LoginRefusedError(shown, advice="check auth and headers in transport_options", **details)
     try:
-        return read_envelope(answer.body)
+        return read_head(answer.body)
     except MalformedEnvelopeError as error:
         if opening and answer.status not in _MAY_PASS:
             what = "a page that is no JSON" if answer.status == _OK else f"HTTP {answer.status}"

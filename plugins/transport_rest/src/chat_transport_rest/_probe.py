@@ -8,9 +8,10 @@ import time
 from urllib.parse import urlsplit
 
 from chat_core import ChatError, OptionError, ProbeStep, TransportContext
+from chat_gms.asked import CookieBox
 from chat_gms.envelope import MalformedEnvelopeError, decode_envelope
 from chat_gms.forms import encode_form
-from chat_gms.http import CookieBox, HttpLink
+from chat_gms.http import HttpLink
 from chat_gms.operations import Credentials
 from chat_gms.probe import try_connection
 from chat_gms.rest import refresh

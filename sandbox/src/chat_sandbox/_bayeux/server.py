@@ -6,6 +6,7 @@ answer, and calls a session's ``wake`` when the held answer should go out.
 
 from __future__ import annotations
 
+import math
 import secrets
 import string
 from collections.abc import Callable
@@ -299,7 +300,7 @@ class BayeuxServer:
     def _hold_for(self, message: Message) -> float:
         advice = message.get("advice")
         wanted = advice.get("timeout") if isinstance(advice, dict) else None
-        if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        if isinstance(wanted, int | float) and not isinstance(wanted, bool) and wanted > -math.inf:  # NaN is not
             return max(min(wanted, 300_000), 0) / 1000
         return self.timings.timeout
 

@@ -1,1 +1,1 @@
-"""The demo's three parts: its words, its client process, and the two ways to play it."""
+"""The demo's parts: its words, its client process, the three ways to play it, and the switch of the network."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from chat_core._cli._demo.switch import ClientStage
 from chat_core._cli._demo.words import DURING_THE_CUT, GREETING, VISITOR, WHILE_AWAY, say
 from chat_core._cli.conversation import converse
 from chat_core._launch.launchers import restore_session, start_session
@@ -34,12 +35,13 @@ class ClientProcess:
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
-    async def begin(cls, how: How, url: str, state: str) -> ClientProcess:
-        """Start it."""
+    async def begin(cls, how: How, url: str, state: str, *, switch: str | None = None) -> ClientProcess:
+        """Start it. ``switch`` is the address at which the application may cut the network; without it, it is plain."""
         at_the_terminal = how.startswith("talk")
+        manner = ("--plain",) if switch is None else ("--switch", switch)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "chat_core", "demo", "--client", how, "--url", url, "--state", state),
+            *("-m", "chat_core", "demo", "--client", how, "--url", url, "--state", state, *manner),
             stdin=None if at_the_terminal else asyncio.subprocess.DEVNULL,
             stdout=None if at_the_terminal else asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -87,7 +89,7 @@ class ClientProcess:
             self._changed.set()
 
 
-async def be_the_client(how: How, url: str, state: str) -> int:
+async def be_the_client(how: How, url: str, state: str, *, switch: str | None = None) -> int:
     """Hold the chat as the visitor and return the exit status."""
     common: Any = {
         "storage_options": {"directory": str(Path(state) / "state")},
@@ -101,7 +103,8 @@ async def be_the_client(how: How, url: str, state: str) -> int:
     )
     async with pending as session:
         if how.startswith("talk"):
-            return await converse(session)
+            stage = None if switch is None else await ClientStage.enter(switch, again=how.endswith("again"))
+            return await converse(session, plain=stage is None, stage=stage)
         showing = asyncio.create_task(_show(session))
         if how == "play":
             await _hears(session, GREETING)

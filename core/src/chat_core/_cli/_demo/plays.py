@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, TypeVar
 from chat_core._cli._demo.client import DEADLINE, ClientProcess
 from chat_core._cli._demo.words import DURING_THE_CUT, GREETING, VISITOR, WHILE_AWAY, say
 
-__all__ = ["play_alone", "play_at_the_terminal"]
+__all__ = ["answer_all", "play_alone", "play_at_the_terminal"]
 
 #: Seconds for which the network stays cut at the terminal: long enough to write a line into the cut.
 CUT: Final = 4.0
@@ -62,7 +62,7 @@ async def play_at_the_terminal(sandbox: Any) -> int:
                 return outcome
             await _kill(client, outcome)
             client = await ClientProcess.begin("talk again", server.cometd_url, state)
-            return await _end_or_story(client, _go_on(outcome))
+            return await _end_or_story(client, answer_all(outcome))
 
 
 async def _end_or_story(client: ClientProcess, story: Coroutine[Any, Any, T]) -> T | int:
@@ -95,7 +95,7 @@ async def _through_the_cut(server: Any) -> Any:
     return agent
 
 
-async def _go_on(agent: Any) -> NoReturn:
+async def answer_all(agent: Any) -> NoReturn:
     """Answer whatever the visitor says."""
     while True:
         await _answer(agent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from chat_transport_cometd._bayeux.advice import Advice, Reconnect
 from chat_transport_cometd._bayeux.messages import BayeuxError, Message, parse_error
@@ -76,9 +76,9 @@ class Failed:
     session_unknown: bool = False
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Delivered:
-    """A message was delivered to a subscription."""
+    """A message was delivered to a subscription. Not frozen, which would double what making one costs."""
 
     channel: str
     message: Message = field(repr=False)

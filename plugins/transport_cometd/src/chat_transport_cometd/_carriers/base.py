@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -75,6 +76,17 @@ class Carrier(Protocol):
             NotSentError: they never left.
             AmbiguousError: they may have arrived.
             ProtocolError: what answered does not speak Bayeux.
+        """
+        ...
+
+    def begin(self, messages: list[Message], *, timeout: float) -> asyncio.Task[None]:
+        """Send messages in a task that is the carrier's own: nobody but the carrier cancels it."""
+        ...
+
+    def drop_poll(self) -> bool:
+        """Drop the request that the server holds, and its connection, where pushes come with the answer to one.
+
+        Returns False, and drops nothing, where there is none, or its answer has begun to come.
         """
         ...
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
 from chat_core import AmbiguousError, ConnectionOptions, LoginRefusedError, Origin, ProtocolError
-from chat_gms.http import Answer, CookieBox, HttpLink
+from chat_gms.asked import CookieBox
+from chat_gms.http import Answer, HttpLink
+from chat_transport_cometd._bayeux.engine import CONNECT
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import ServerBusyError, Wire
 
@@ -16,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LongPolling"]
 
+#: Seconds for what is on its way when the carrier is closed.
+LAST_ANSWERS: Final = 0.2
 _OK = 200
 _UNAUTHORIZED = frozenset({401, 403, 407})
 #: Characters of another address that are shown.
@@ -37,18 +42,24 @@ class LongPolling:
         wire: Wire,
         max_message_size: int,
         http_transport: httpx.AsyncBaseTransport | None = None,
+        check_send: Callable[[], None] | None = None,
     ) -> None:
         self._url = url
         self._wire = wire
         #: Whether this server has ever answered in Bayeux; before that, anything else means a wrong address.
         self._spoke_bayeux = False
         self._requests: set[asyncio.Task[None]] = set()
+        #: The last connect: the server may hold it for long.
+        self._poll: asyncio.Task[None] | None = None
+        #: Its answer has begun to come.
+        self._poll_is_answered = False
         self._http = HttpLink(
             options,
             cookies=cookies,
             secure=url.startswith("https:"),
             transport=http_transport,
             max_answer=max_message_size,
+            check_send=check_send,
         )
 
     async def open(self) -> None:
@@ -56,9 +67,7 @@ class LongPolling:
 
     async def send(self, messages: list[Message], *, timeout: float) -> None:
         """POST the messages and hand over what the answer brings."""
-        request = asyncio.get_running_loop().create_task(self._exchange(messages, timeout), name="chat-core: post")
-        self._requests.add(request)
-        request.add_done_callback(self._finished)
+        request = self.begin(messages, timeout=timeout)
         # Left to finish when whoever sends is cancelled: its answer may bring events, and httpx never gets the place of
         # a cancelled request back into its pool.
         try:
@@ -70,14 +79,38 @@ class LongPolling:
                 raise AmbiguousError("the connection was closed before the answer came") from None
             raise
 
+    def begin(self, messages: list[Message], *, timeout: float) -> asyncio.Task[None]:
+        """POST the messages in a task of its own, which is cancelled when the carrier is closed."""
+        poll = messages[0]["channel"] == CONNECT
+        exchange = self._exchange(messages, timeout, self._note_answer if poll else None)
+        request = asyncio.get_running_loop().create_task(exchange, name="chat-core: post")
+        self._requests.add(request)
+        if poll:
+            self._poll, self._poll_is_answered = request, False
+        request.add_done_callback(self._finished)
+        return request
+
+    def drop_poll(self) -> bool:
+        """Drop the held poll with its connection; the next poll takes another one."""
+        if self._poll is None or self._poll.done() or self._poll_is_answered:
+            return False
+        return self._poll.cancel()
+
     def _finished(self, request: asyncio.Task[None]) -> None:
         self._requests.discard(request)
         if not request.cancelled():
             request.exception()  # seen: whoever waited may have left
 
-    async def _exchange(self, messages: list[Message], timeout: float) -> None:
+    def _note_answer(self) -> None:
+        self._poll_is_answered = True
+
+    async def _exchange(self, messages: list[Message], timeout: float, begun: Callable[[], None] | None) -> None:
         answer = await self._http.post(
-            self._url, encode(messages).encode(), content_type="application/json;charset=UTF-8", timeout=timeout
+            self._url,
+            encode(messages).encode(),
+            content_type="application/json;charset=UTF-8",
+            timeout=timeout,
+            begun=begun,
         )
         if answer.status != _OK:
             raise self._refused(answer)
@@ -92,14 +125,24 @@ class LongPolling:
         self._wire.messages(received)
 
     async def aclose(self) -> None:
-        """Close every connection, a held poll included, whatever becomes of whoever waits for that."""
-        for request in list(self._requests):
-            request.cancel()
+        """Close every connection, a held poll included, whatever becomes of whoever waits for that.
+
+        What else is on its way gets a moment: its answer may be that the server wants to be left alone for a while,
+        which the next carrier has to know.
+        """
+        if self._poll is not None:
+            self._poll.cancel()
         try:
-            await asyncio.gather(*self._requests, return_exceptions=True)
+            if others := self._requests - {self._poll}:
+                await asyncio.wait(others, timeout=LAST_ANSWERS)
         finally:
-            with contextlib.suppress(Exception):
-                await self._http.aclose()
+            for request in list(self._requests):
+                request.cancel()
+            try:
+                await asyncio.gather(*self._requests, return_exceptions=True)
+            finally:
+                with contextlib.suppress(Exception):
+                    await self._http.aclose()
 
     def _refused(self, answer: Answer) -> Exception:
         words = f"{self._url} answered HTTP {answer.status}"

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import ssl
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
-from websockets.protocol import State
+from websockets.exceptions import (
+    ConnectionClosed,
+    ConnectionClosedOK,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+    ProxyError,
+)
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event, State
 
 from chat_core import AmbiguousError, ConnectionOptions, NotSentError, OptionError, ProtocolError
-from chat_gms.http import CookieBox, basic_auth, retry_after, tls_context
+from chat_gms.asked import CookieBox, retry_after
+from chat_gms.buffers import read_buffer
+from chat_gms.http import basic_auth, tls_context
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
 
@@ -22,6 +34,9 @@ __all__ = ["WebSocket"]
 
 #: Seconds for the closing handshake.
 CLOSE_TIMEOUT: Final = 0.5
+_DATA: Final = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
+#: Fragments of one message, at most; their sizes are the protocol's business (RP-11).
+MAX_FRAGMENTS: Final = 4096
 #: Characters of a refusal's text that are shown.
 _LONGEST_SHOWN: Final = 300
 
@@ -42,7 +57,14 @@ class WebSocket:
     name = "websocket"
 
     def __init__(
-        self, url: str, options: ConnectionOptions, *, cookies: CookieBox, wire: Wire, max_message_size: int
+        self,
+        url: str,
+        options: ConnectionOptions,
+        *,
+        cookies: CookieBox,
+        wire: Wire,
+        max_message_size: int,
+        check_send: Callable[[], None] | None = None,
     ) -> None:
         scheme, *rest = urlsplit(url)
         self._url = urlunsplit(({"http": "ws", "https": "wss"}.get(scheme, scheme), *rest))
@@ -50,15 +72,21 @@ class WebSocket:
         self._cookies = cookies
         self._wire = wire
         self._max_message_size = max_message_size
+        self._check_send = check_send or (lambda: None)
         self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
+        #: Whether what arrives, and the end of it, is anybody's business.
+        self._listening = True
+        #: Why there is nothing to listen to, where that came before the connection was taken up.
+        self._lost_early: str | None = None
 
     async def open(self) -> None:
         """Connect and upgrade; redirects are not followed.
 
         Raises:
             CarrierUnavailableError: no connection, or the server (or something before it) refused the upgrade.
+            NotSentError: nothing may leave.
         """
+        self._check_send()
         try:
             self._socket = await self._connect()
         except (InvalidHandshake, ProxyError) as error:
@@ -79,6 +107,7 @@ class WebSocket:
         try:
             return await _Connect(
                 self._url,
+                create_connection=functools.partial(_Socket, self),  # type: ignore[arg-type] # any factory will do
                 additional_headers=headers,
                 user_agent_header=None,
                 compression=None,
@@ -99,24 +128,35 @@ class WebSocket:
         if socket.response is not None:
             for value in socket.response.headers.get_all("Set-Cookie"):
                 self._cookies.take(value)
-        self._reader = asyncio.get_running_loop().create_task(self._read(socket), name="chat-core: websocket")
+        if self._lost_early is not None:
+            self.lost(self._lost_early)
 
     async def send(self, messages: list[Message], *, timeout: float) -> None:  # noqa: ARG002 - the link waits
         """Send one frame; replies arrive by themselves."""
         if self._socket is None or self._socket.state is not State.OPEN:
             raise NotSentError("the WebSocket is not open")
+        frame = encode(messages)
+        self._check_send()
         try:
-            await self._socket.send(encode(messages))
+            await self._socket.send(frame)
         except ConnectionClosed as error:
             # It was open before: some of the frame may have been written.
             raise AmbiguousError("the WebSocket broke while a message was sent") from error
 
+    def begin(self, messages: list[Message], *, timeout: float) -> asyncio.Task[None]:
+        """Send one frame in a task of its own, which the end of the connection ends."""
+        task = asyncio.get_running_loop().create_task(self.send(messages, timeout=timeout), name="chat-core: frame")
+        task.add_done_callback(_seen)
+        return task
+
+    def drop_poll(self) -> bool:
+        """Return False: what is pushed comes over the connection over which everything comes."""
+        return False
+
     async def aclose(self) -> None:
         """Close the connection, whatever becomes of whoever waits for that."""
         try:
-            if self._reader is not None:
-                self._reader.cancel()
-                await asyncio.gather(self._reader, return_exceptions=True)
+            self._listening = False
             if self._socket is not None:
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(CLOSE_TIMEOUT):
@@ -125,18 +165,74 @@ class WebSocket:
             if self._socket is not None and not self._socket.transport.is_closing():
                 self._socket.transport.abort()
 
-    async def _read(self, socket: ClientConnection) -> None:
-        reason = "the WebSocket was closed"
+    def received(self, data: bytes) -> None:
+        """Take a message, in the moment in which it is complete."""
+        if not self._listening or self._lost_early is not None:
+            return
         try:
-            async for frame in socket:
-                self._wire.messages(decode(frame))
+            self._wire.messages(decode(data.decode()))
+        except UnicodeDecodeError:
+            self.lost("the server sent what is no UTF-8")
         except ProtocolError as error:
-            reason = error.description
-        except ConnectionClosed as error:
-            reason = f"the WebSocket broke: {error}"
+            self.lost(error.description)
         except Exception as error:  # noqa: BLE001 - a defect further up must not leave a dead link unseen
-            reason = f"the WebSocket was given up: {type(error).__name__}"
-        self._wire.lost(reason)
+            self.lost(f"the WebSocket was given up: {type(error).__name__}")
+
+    def lost(self, reason: str) -> None:
+        """Listen no more, and say why; while the connection is being opened, that waits for the end of it."""
+        if not self._listening:
+            return
+        if self._socket is None:
+            self._lost_early = self._lost_early or reason
+        else:
+            self._listening = False
+            self._wire.lost(reason)
+
+
+class _Socket(ClientConnection, asyncio.BufferedProtocol):
+    """Hands each message over in the moment in which it is complete: no queue and no task stand between."""
+
+    def __init__(self, carrier: WebSocket, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._carrier = carrier
+        #: Of a message that comes in fragments, those that are there.
+        self._fragments: list[bytes] = []
+        self._buffer = read_buffer()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
+        """Say where to read to."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take bytes."""
+        self.data_received(bytes(self._buffer[:nbytes]))
+
+    def process_event(self, event: Event) -> None:
+        """Take what the protocol has read: the answer to the upgrade, or a frame."""
+        if not isinstance(event, Frame) or event.opcode not in _DATA:
+            super().process_event(event)
+        elif event.fin and not self._fragments:
+            self._carrier.received(bytes(event.data))
+        elif len(self._fragments) >= MAX_FRAGMENTS:
+            self._carrier.lost(f"the server sent a message in more than {MAX_FRAGMENTS} fragments")
+            self.transport.abort()  # each further one would cost as much as the first
+        else:
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                whole, self._fragments = b"".join(self._fragments), []
+                self._carrier.received(whole)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the carrier."""
+        super().connection_lost(exc)
+        error = self.protocol.close_exc
+        clean = isinstance(error, ConnectionClosedOK)
+        self._carrier.lost("the WebSocket was closed" if clean else f"the WebSocket broke: {error}")
+
+
+def _seen(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 def _refusal(error: InvalidHandshake | ProxyError) -> CarrierUnavailableError:

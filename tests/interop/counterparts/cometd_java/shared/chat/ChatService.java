@@ -127,6 +127,11 @@ final class ChatService {
                     add(chat, "ParticipantJoined", agent, null, null);
                 }
                 case "say" -> add(chat, "Message", agent, text(body.get("text")), "text");
+                case "burst" -> {
+                    for (int i = 0; i < number(body.get("n")); i++) {
+                        add(chat, "Message", agent, i + " " + "x".repeat(60), "text");
+                    }
+                }
                 case "typing" -> add(
                         chat, Boolean.FALSE.equals(body.get("typing")) ? "TypingStopped" : "TypingStarted", agent, null, null);
                 case "notice" -> add(chat, "Notice", agent, text(body.get("text")), null);

@@ -1,0 +1,61 @@
+"""The page of speed: every figure of the report is on it, with who was measured and whether the bar is met."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+FIGURE = {
+    "name": "echo-ws",
+    "what": "from sending to the echo, ms",
+    "figures": {
+        "chat-core": {"median": 0.4, "from": 0.3, "to": 1234.5},
+        "chat-core:echo_file": {"median": 0.9, "from": 0.8, "to": 1.0},
+        "floor": {"median": 0.2, "from": 0.2, "to": 0.2},
+    },
+    "bars": [
+        {"bar": "at most 1.25 times floor", "ratio": 2.0, "from": 1.5, "to": 2.5, "met": False},
+        {"bar": "at most 10", "ratio": 0.4, "from": 0.3, "to": 0.5, "met": True},
+    ],
+    "date": "2026-11-26",
+    "commit": "abc",
+    "python": "3.11",
+    "cores": 2,
+    "rounds": 5,
+}
+
+
+@pytest.fixture
+def performance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("performance", DOCS / "performance.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "report.json").write_text(json.dumps({"figures": [FIGURE]}), "utf-8")
+    monkeypatch.setattr(module, "REPORT", tmp_path / "report.json")
+    return module
+
+
+def test_the_page_says_what_is_not_met(performance: ModuleType):
+    """Beside it stands what is, and the spread."""
+    page = performance.page()
+    assert "Of 2 bars that chat-core set itself, 1 are met." in page
+    assert "| chat-core | 0.4 | 0.3 to 1,234 |" in page
+    assert "| chat-core, state in a file | 0.9 | 0.8 to 1 |" in page
+    assert "* **not met**: at most 1.25 times floor; it is 2 (1.5 to 2.5)" in page
+    assert "{{" not in page
+
+
+def test_the_longest_bar_is_as_long_as_any(performance: ModuleType):
+    """The others are to scale; what only chat-core has a variant of is not in the picture."""
+    svg = ET.fromstring(performance.picture())
+    name = "{http://www.w3.org/2000/svg}"
+    widths = [float(one.get("width")) for one in svg.iter(f"{name}rect") if one.get("height") == "13"]
+    assert widths == [float(performance.LONGEST), performance.LONGEST / 2]

@@ -1,0 +1,96 @@
+"""How often a start and a restore wait for the server, beside the connection itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import chat_core
+from chat_gms.http11 import Http11Transport
+from chat_sandbox import Sandbox
+from chat_transport_cometd import _link
+from chat_transport_cometd._carriers.long_polling import LongPolling
+from chat_transport_cometd._carriers.websocket import WebSocket
+
+CHAT = "/service/chatV2/customer-support"
+
+
+@pytest.mark.parametrize("carrier", [WebSocket, LongPolling], ids=["WebSocket", "long polling"])
+def test_three_round_trips_open_a_chat_and_take_one_up(
+    carrier: type[WebSocket | LongPolling], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A handshake goes alone, and the chat is asked for over a link over which a cancelled start can leave it.
+
+    Over long polling the chat comes with a fourth, the poll; it goes over the one connection that there is.
+    """
+    polls = carrier is LongPolling
+    sent: list[list[str]] = []
+    connections: list[object] = []
+    method = "begin" if polls else "send"
+    send, connect = getattr(carrier, method), Http11Transport._connect
+
+    def noted(self, messages, *, timeout):
+        if (
+            polls or messages[0].get("advice") or messages[0]["channel"] != "/meta/connect"
+        ):  # one beside it delays nothing
+            sent.append([message["channel"] for message in messages])
+        return send(self, messages, timeout=timeout)
+
+    async def connected(self, *arguments: Any):
+        connections.append(arguments)
+        return await connect(self, *arguments)
+
+    monkeypatch.setattr(carrier, method, noted)
+    monkeypatch.setattr(Http11Transport, "_connect", connected)
+    trips = [["/meta/handshake"], ["/meta/subscribe", "/meta/connect"], [CHAT], *([["/meta/connect"]] if polls else [])]
+
+    async def main() -> None:
+        async with Sandbox() as sandbox:
+            options = {
+                "disable_websockets": polls,
+                "state_storage": "file",
+                "storage_options": {"directory": str(tmp_path)},
+            }
+            session = await chat_core.start_session(server_url=sandbox.cometd_url, **options)
+            assert sent[: len(trips)] == trips
+            assert len(connections) == polls
+            await session.detach()
+            sent.clear()
+            connections.clear()
+            session = await chat_core.restore_session(**options)
+            assert sent[: len(trips)] == trips
+            assert len(connections) == polls
+            await session.leave()
+
+    asyncio.run(main())
+
+
+def test_a_link_over_which_nothing_is_published_polls_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    """A server ends a session that does not poll. Here the chat is asked for late."""
+    monkeypatch.setattr(_link, "FIRST_WORD", 0.1)
+    polled = asyncio.Event()
+    begin, publish = LongPolling.begin, _link.Link.publish
+
+    def noted(self, messages, *, timeout):
+        if messages[0]["channel"] == "/meta/connect":
+            polled.set()
+        return begin(self, messages, timeout=timeout)
+
+    async def late(self, *arguments: Any, **options: Any):
+        await polled.wait()
+        return await publish(self, *arguments, **options)
+
+    monkeypatch.setattr(LongPolling, "begin", noted)
+    monkeypatch.setattr(_link.Link, "publish", late)
+
+    async def main() -> None:
+        async with Sandbox() as sandbox, asyncio.timeout(20):
+            session = await chat_core.start_session(
+                server_url=sandbox.cometd_url, disable_websockets=True, state_storage="memory"
+            )
+            await session.leave()
+
+    asyncio.run(main())
