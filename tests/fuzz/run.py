@@ -131,17 +131,19 @@ def _report(counts: dict[str, dict[str, Any]], given: argparse.Namespace, began:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
-    before = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {}
-    same = before.get("commit") == commit
+    before = json.loads(REPORT.read_text("utf-8")) if REPORT.exists() else {"counts": {}}
+    date = dt.datetime.now(dt.UTC).date().isoformat()
+    minutes = round((time.monotonic() - began) / 60, 1)
+    # Codecs may be run one after the other, and each again when it has changed: what others counted stays.
+    of_each = {codec: {"date": date, "commit": commit, **counted} for codec, counted in counts.items()}
     report = {
         "what": "`python tests/fuzz/run.py`: coverage-guided fuzzing; no exception but the documented ones",
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "minutes": round((time.monotonic() - began) / 60 + (before["minutes"] if same else 0), 1),
+        "date": date,
+        "minutes": minutes,
         "commit": commit,
         "python": platform.python_version(),
         "seed": given.seed,
-        # Codecs may be run one after the other; what another run of this commit counted stays.
-        "counts": dict(sorted({**(before["counts"] if same else {}), **counts}.items())),
+        "counts": dict(sorted({**before["counts"], **of_each}.items())),
     }
     REPORT.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
 
