@@ -2,7 +2,7 @@
 
 Argument: how many visitors have to be there at once before the agents come on duty. Prints the address, drops every
 connection when so many have written, before the first of them is answered, and says at the end of its input what was
-seen from this side. Nobody starts a chat at that moment: a start whose answer is lost is ambiguous, and counts as failed.
+seen from this side. Nobody starts a chat at that moment: a start whose answer is lost is ambiguous, and a failure.
 """
 
 from __future__ import annotations
