@@ -8,6 +8,7 @@ const CometD = library.CometD || library.default.CometD;
 
 const [, , url, control, carrier, test, count] = process.argv;
 const CHANNEL = '/service/chatV2/customer-support';
+const BURSTS = 5; // as in measuring.py
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const cpu = () => { const used = process.cpuUsage(); return used.user + used.system; };
 function quantiles(values) {
@@ -39,23 +40,26 @@ const close = (client) => new Promise((done) => client.disconnect(done));
 
 const tests = {
   async burst(n) {
-    let seen = -1; let began; let used; let over;
-    const finished = new Promise((done) => { over = done; });
+    let seen; let began; let ended; let used; let over;
     const { client, first } = await chat((envelope) => {
       for (const event of envelope.messages) {
         if (event.type !== 'Message') continue;
         seen += 1;
         if (seen === 0) { began = now(); used = cpu(); }
         if (!event.text.startsWith(`${seen} `)) throw new Error(event.text);
-        if (seen === n - 1) over();
+        if (seen === n - 1) { ended = now(); used = cpu() - used; over(); }
       }
     });
     await trigger(first.chatId, 'join');
-    await trigger(first.chatId, 'burst', { n });
-    await finished;
-    const wall = now() - began; used = cpu() - used;
+    let wall = 0; let spent = 0;
+    for (let burst = 0; burst < BURSTS; burst += 1) {
+      seen = -1;
+      const finished = new Promise((done) => { over = done; });
+      await Promise.all([trigger(first.chatId, 'burst', { n }), finished]);
+      wall += ended - began; spent += used;
+    }
     await close(client);
-    return { per_s: (n - 1) / wall * 1e3, cpu_us: used / n };
+    return { per_s: BURSTS * (n - 1) / wall * 1e3, cpu_us: spent / (BURSTS * (n - 1)) };
   },
   async echo(n) {
     let wake; const times = []; let used;

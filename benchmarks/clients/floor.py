@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import websockets.asyncio.client
-from measuring import CHANNEL, REQUEST, Trigger, count_burst, finish, pick_loop, say, time_chats, time_echoes
+from measuring import CHANNEL, REQUEST, Trigger, finish, pick_loop, say, time_bursts, time_chats, time_echoes
 
 
 class Floor:
@@ -140,8 +140,7 @@ async def burst(url: str, trigger: Trigger, carrier: str, n: int) -> dict[str, A
     envelope = await client.open()
     await trigger(envelope["chatId"], "join")
     await client.envelope()
-    await trigger(envelope["chatId"], "burst", n=n)
-    result = await count_burst(_texts(client), n)
+    result = await time_bursts(lambda: trigger(envelope["chatId"], "burst", n=n), _texts(client), n)
     await client.close()
     return result
 

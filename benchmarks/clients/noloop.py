@@ -10,7 +10,7 @@ import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
-from measuring import CHANNEL, REQUEST, Trigger, count_burst, finish, pick_loop, say, time_chats, time_echoes, weigh
+from measuring import CHANNEL, REQUEST, Trigger, finish, pick_loop, say, time_bursts, time_chats, time_echoes, weigh
 
 warnings.simplefilter("ignore")
 
@@ -51,8 +51,7 @@ async def burst(url: str, trigger: Trigger, carrier: str, n: int) -> dict[str, A
     client, envelope = await chat(url, carrier)
     await trigger(envelope["chatId"], "join")
     await client.receive()
-    await trigger(envelope["chatId"], "burst", n=n)
-    result = await count_burst(_texts(client), n)
+    result = await time_bursts(lambda: trigger(envelope["chatId"], "burst", n=n), _texts(client), n)
     await client.close()
     return result
 
