@@ -2,16 +2,18 @@
 
 cosmic-ray makes and runs them, in copies of the repository, two at a time. Its operators are narrowed to those whose
 mutants are mistakes somebody could make: a comparison's boundary or direction, a sign, a number one off, a condition
-turned round, an exception not caught. A mutant that survives is either answered with a test or stands in
-``survivors.toml`` with the reason why no test could tell it from the original.
+turned round, an exception not caught. What survives a module's own tests meets wider ones. A mutant that survives these too is
+either answered with a test or stands in ``survivors.toml`` with the reason why no test could tell it from the original.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -23,47 +25,47 @@ from attrs import frozen
 
 ROOT = Path(__file__).parents[2]
 SESSION = "core/src/chat_core/_session"
+COMETD, COMETD_TESTS = "plugins/transport_cometd", "tests/plugins/transport_cometd"
 LANES = 2
-#: Seconds for the tests of one mutant; one that takes longer loops or waits for ever, and counts as noticed.
-PATIENCE = 60.0
+#: Seconds for the narrow tests of one mutant, and for the wider ones; a mutant that takes longer loops or waits for
+#: ever, and counts as noticed.
+PATIENCE, MORE_PATIENCE = 60.0, 180.0
 
 
 @frozen
 class Target:
-    """A module and the narrowest fast tests that are answerable for it."""
+    """A module, the narrow fast tests that are answerable for it, and those that what survives these meets then."""
 
     module: str
     tests: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+
+def _session(module: str, tests: str, more: str) -> Target:
+    place = "tests/core/session/test_{}.py"
+    return Target(
+        f"{SESSION}/{module}.py",
+        tuple(place.format(name) for name in tests.split()),
+        tuple(place.format(name) for name in more.split()),
+    )
 
 
 TARGETS = (
-    # Its tests take half a minute, so it comes first and has a lane almost to itself.
     Target(
-        "plugins/transport_cometd/src/chat_transport_cometd/_link.py",
-        ("tests/plugins/transport_cometd/test_cometd_transport.py",),
-    ),
-    Target(f"{SESSION}/continuity.py", ("tests/core/session/test_continuity.py",)),
-    Target(
-        f"{SESSION}/outbox.py",
+        f"{COMETD}/src/chat_transport_cometd/_link.py",
+        (f"{COMETD_TESTS}/test_cometd_link.py",),
         (
-            "tests/core/session/test_outbox.py",
-            "tests/core/session/test_session.py",
-            "tests/core/session/test_saved_outbox.py",
+            f"{COMETD_TESTS}/test_cometd_back_to_websocket.py",
+            f"{COMETD_TESTS}/test_cometd_round_trips.py",
+            f"{COMETD_TESTS}/test_cometd_transport.py",
+            "tests/plugins/test_slow_questions.py",
         ),
     ),
-    Target(
-        f"{SESSION}/claims.py",
-        (
-            "tests/core/session/test_outbox.py",
-            "tests/core/session/test_recounting.py",
-            "tests/core/session/test_saved_outbox.py",
-        ),
-    ),
-    Target(
-        f"{SESSION}/shown.py",
-        ("tests/core/session/test_detaching_outbox.py", "tests/core/session/test_saved_outbox.py"),
-    ),
-    Target(f"{SESSION}/flow.py", ("tests/core/session/test_flow.py", "tests/core/session/test_session.py")),
+    _session("continuity", "continuity", "recounting flow without_positions session saved_outbox"),
+    _session("outbox", "outbox session saved_outbox", "detaching_outbox recounting without_positions lease owners"),
+    _session("claims", "outbox recounting saved_outbox", "session detaching_outbox owners"),
+    _session("shown", "detaching_outbox saved_outbox", "outbox session lease owners"),
+    _session("flow", "flow session", "recounting outbox lease files saved_state"),
     Target("core/src/chat_core/_model/backoff.py", ("tests/core/model/test_backoff.py",)),
 )
 
@@ -112,8 +114,20 @@ async def mutate(only: tuple[str, ...] = ()) -> dict[str, Any]:
             change = {"module": name, "was": mutant["was"], "becomes": mutant["becomes"]}
             survivors.append({**change, "reason": reasons.get((name, mutant["was"], mutant["becomes"]), "")})
         counts[name] = {"mutants": len(found[name]), "noticed": len(found[name]) - len(alive), "survived": len(alive)}
-    counts["survived without a reason"] = sum(not survivor["reason"] for survivor in survivors)
-    return {**counts, "survivors": survivors}
+    return _told(counts, survivors)
+
+
+def merged(before: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
+    """Return the counts of some modules together with what an earlier run counted of others."""
+    before = {name: count for name, count in before.items() if name not in counts or name == "survivors"}
+    survivors = [one for one in before.pop("survivors", []) if one["module"] not in counts]
+    ours = {name: count for name, count in counts.items() if isinstance(count, dict)}
+    return _told(dict(sorted({**before, **ours}.items())), survivors + counts["survivors"])
+
+
+def _told(counts: dict[str, Any], survivors: list[dict[str, str]]) -> dict[str, Any]:
+    unexplained = sum(not survivor["reason"] for survivor in survivors)
+    return {**counts, "survived without a reason": unexplained, "survivors": survivors}
 
 
 def _copy(place: Path) -> None:
@@ -130,18 +144,29 @@ def _reasons() -> dict[tuple[str, str, str], str]:
 
 async def _run(target: Target, copy: Path) -> list[dict[str, Any]]:
     name = Path(target.module).stem
-    config, session = copy / f"{name}.toml", copy / f"{name}.sqlite"
-    tests = " ".join(target.tests)
-    text = CONFIG.format(module=target.module, patience=PATIENCE, python=sys.executable, tests=tests)
-    config.write_text(text, "utf-8")
+    session = copy / f"{name}.sqlite"
+    config = _config(copy / f"{name}.toml", target.module, target.tests, PATIENCE)
     tool = Path(sys.executable).parent / "cosmic-ray"
-    await _call(copy, str(tool), "init", str(config), str(session))
-    await _call(copy, str(tool.with_name("cr-filter-operators")), str(session), str(config))
-    await _call(copy, str(tool), "baseline", str(config))
-    await _call(copy, str(tool), "exec", str(config), str(session))
+    await _call(copy, str(tool), "init", config, str(session))
+    await _call(copy, str(tool.with_name("cr-filter-operators")), str(session), config)
+    await _call(copy, str(tool), "baseline", config)
+    await _call(copy, str(tool), "exec", config, str(session))
+    if target.more:
+        config = _config(copy / f"{name}-more.toml", target.module, target.more, MORE_PATIENCE)
+        await _call(copy, str(tool), "baseline", config)
+        with contextlib.closing(sqlite3.connect(session)) as results, results:
+            results.execute("DELETE FROM work_results WHERE test_outcome = 'SURVIVED'")
+        await _call(copy, str(tool), "exec", config, str(session))
     return [
         mutant for line in (await _call(copy, str(tool), "dump", str(session))).splitlines() for mutant in _mutant(line)
     ]
+
+
+def _config(place: Path, module: str, tests: tuple[str, ...], patience: float) -> str:
+    place.write_text(
+        CONFIG.format(module=module, patience=patience, python=sys.executable, tests=" ".join(tests)), "utf-8"
+    )
+    return str(place)
 
 
 def _mutant(line: str) -> list[dict[str, Any]]:

@@ -117,6 +117,8 @@ RUNS: dict[str, tuple[str, Callable[[int], Awaitable[dict[str, Any]]]]] = {
     ),
     "mutation": ("mutants of the modules that keep the promises, against their tests", lambda _: mutation.mutate()),
 }
+#: The run that may be made for some modules at a time, since all of them take longer than an hour on a busy machine.
+BY_MODULE = "mutation"
 
 
 def main() -> int:
@@ -124,8 +126,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=RUNS, help="; ".join(f"{name}: {what}" for name, (what, _) in RUNS.items()))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", metavar="MODULE", help=f"of {BY_MODULE}, such as outbox.py")
     given = parser.parse_args()
     what, run = RUNS[given.name]
+    if given.only:
+        if given.name != BY_MODULE:
+            parser.error(f"--only is for {BY_MODULE}")
+        run = lambda _: mutation.mutate(tuple(given.only))  # noqa: E731
     began = dt.datetime.now(dt.UTC)
 
     async def bounded() -> dict[str, Any]:
@@ -136,6 +143,13 @@ def main() -> int:
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.strip()
+    place = MEASURED / f"{given.name}.json"
+    if given.name == BY_MODULE:
+        counts = {
+            name: {"commit": commit, **count} if isinstance(count, dict) else count for name, count in counts.items()
+        }
+        if given.only and place.exists():
+            counts = mutation.merged(json.loads(place.read_text("utf-8"))["counts"], counts)
     report = {
         "what": what,
         "date": began.date().isoformat(),
@@ -145,7 +159,6 @@ def main() -> int:
         "seed": given.seed,
         "counts": counts,
     }
-    place = MEASURED / f"{given.name}.json"
     place.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     print(json.dumps(report, indent=2))  # noqa: T201 - this is a command
     return 0
