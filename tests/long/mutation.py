@@ -2,8 +2,9 @@
 
 cosmic-ray makes and runs them, in copies of the repository, two at a time. Its operators are narrowed to those whose
 mutants are mistakes somebody could make: a comparison's boundary or direction, a sign, a number one off, a condition
-turned round, an exception not caught. What survives a module's own tests meets wider ones. A mutant that survives these too is
-either answered with a test or stands in ``survivors.toml`` with the reason why no test could tell it from the original.
+turned round, an exception not caught. What survives a module's own tests meets wider ones. A mutant that survives these
+too is either answered with a test or stands in ``survivors.toml`` with the reason why no test could tell it from the
+original.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _session(module: str, tests: str, more: str) -> Target:
 TARGETS = (
     Target(
         f"{COMETD}/src/chat_transport_cometd/_link.py",
-        (f"{COMETD_TESTS}/test_cometd_link.py",),
+        (f"{COMETD_TESTS}/test_cometd_link.py", f"{COMETD_TESTS}/test_cometd_link_lost.py"),
         (
             f"{COMETD_TESTS}/test_cometd_back_to_websocket.py",
             f"{COMETD_TESTS}/test_cometd_round_trips.py",
