@@ -26,8 +26,8 @@ def test_a_push_that_says_nothing_new_brings_its_events_and_its_position():
     dialect = GmsDialect()
     first, second = dialect.read(pushed(1)), dialect.read({**pushed(2), "id": "7"})
     assert [delivery.batch.events[0].index for delivery in (first, second)] == [1, 2]
-    assert (second.batch.next_position, second.first_index, second.publication) == (3, 2, "7")
-    assert (first.publication, second.error, second.ended) == (None, None, None)
+    assert (second.batch.next_position, second.first_index) == (3, 2)
+    assert (second.error, second.ended) == (None, None)
 
 
 def test_the_newest_key_is_learnt_though_it_was_known_before():
@@ -97,6 +97,13 @@ def test_every_envelope_is_read_as_if_it_were_the_first(messages: list[dict[str,
         one, other = remembering.read(message), forgetful.read(message)
         assert message == before
         assert (repr(one.error), one.passing, one.ended) == (repr(other.error), other.passing, other.ended)
-        assert (one.batch, one.publication, one.first_index) == (other.batch, other.publication, other.first_index)
+        assert (one.batch, one.first_index) == (other.batch, other.first_index)
         assert one.says_nothing == other.says_nothing
         assert remembering.saved() == forgetful.saved()
+
+
+def test_a_status_that_says_no_is_heard_though_a_value_equal_to_it_was_said_before():
+    """True is no status code, and 1 is an error; the two are equal."""
+    dialect = GmsDialect()
+    assert dialect.read(pushed(1, statusCode=True)).error is None
+    assert dialect.read(pushed(2, statusCode=1)).error is not None

@@ -72,11 +72,12 @@ class Claims:
         self.epoch = 0
         #: What left under an earlier numbering may yet show in this one, and would be taken for what leaves next.
         self.unseen = False
-        #: The last one that was sent more than once: an own message that nobody claims is its second copy.
+        #: Sent more than once, and nothing since: an own message that nobody claims is its second copy.
         self._repeated: Receipt | None = None
 
     def add(self, entry: Entry) -> None:
         """Look out for a message."""
+        self._repeated = None
         self.waiting.append(entry)
 
     def forget(self, entry: Entry) -> None:
@@ -116,11 +117,7 @@ class Claims:
             self.waiting.remove(entry)
             for later in others:
                 # The text is no key, but where it is the earlier message's own nothing was left out before it.
-                filtered_perhaps = (
-                    entry.receipt.state is ReceiptState.ACCEPTED
-                    and not entry.adopted
-                    and event.text != entry.command.text
-                )
+                filtered_perhaps = entry.receipt.state is ReceiptState.ACCEPTED and event.text != entry.command.text
                 later.doubtful |= filtered_perhaps and index > later.before
                 # Behind it in order is behind it in the transcript, also for whoever reads that from its beginning.
                 later.before = max(later.before, index)

@@ -43,6 +43,7 @@ from chat_core._session.log import EventLog
 from chat_core._session.outbox import Outbox
 from chat_core._session.parts import ConnectionState, SessionParts
 from chat_core._session.saver import LAST, Saver
+from chat_core._session.shown import Kept
 from chat_core._session.state import SavedState
 from chat_core._session.subscriptions import Subscription
 
@@ -201,8 +202,8 @@ class Engine:
                 self._finishing = self._loop.create_task(self._finish(), name="chat-core: finish")
                 self._finishing.add_done_callback(self._on_finished)
 
-    def _note_kept(self, *, surely: bool) -> None:
-        self.outbox.shown.note_kept(surely=surely)
+    def _note_kept(self, kept: Kept) -> None:
+        self.outbox.shown.note_kept(kept)
 
     def _snapshot(self) -> dict[str, Any]:
         return SavedState(
@@ -228,6 +229,9 @@ class Engine:
                 batch = await self.transport.fetch(above + 1)
         except (TransportError, TimeoutError) as error:
             self._logger.info("evicted events could not be fetched", str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - a plugin's fault must not reach the reader
+            self._logger.error("the transport failed to fetch evicted events", error)
             return None
         return tuple(event for event in batch.events if event.index is not None and above < event.index < below)
 

@@ -152,7 +152,10 @@ class EventLog:
         if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
             self.epoch += 1
         # A position reset counts indexes anew, so the place's index follows the event, up or down.
-        last_index = event.index if event.index is not None else self.tail.last_index
+        if event.index is not None:
+            last_index = event.index
+        else:
+            last_index = self.tail.last_index if self.tail.epoch == self.epoch else 0
         tail = self.tail
         node = _Node(event, tail.number + 1, _size(event), last_index, self.epoch)
         node.previous = tail
@@ -263,6 +266,8 @@ class Cursor:
         self.cut: bool = False
         #: It is known to be the log's only reader, so that nobody else need be asked how far he is.
         self.alone: bool = False
+        #: Brings evicted events back, whatever becomes of who waits for that.
+        self._catching_up: asyncio.Task[None] | None = None
         log.opened(self)
 
     def has_passed(self, node: _Node) -> bool:
@@ -325,6 +330,9 @@ class Cursor:
     def close(self) -> None:
         """Stop reading. What was handed over last does not count as finished."""
         self.alone = False
+        self.cut = True
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         self._log.cursors.discard(self)
         self._log.measure()
 
@@ -338,14 +346,35 @@ class Cursor:
         return event
 
     async def _catch_up(self) -> None:
-        """Bring back what was evicted before this reader came to it, or say that it is lost (RP-1)."""
-        front = self._log.front
-        above, below = max(self._place.last_index, self._after), front.last_index + 1
+        """Bring back what was evicted before this reader came to it, or say that it is lost (RP-1).
+
+        Who waits for the next event may give up; bringing back goes on, for the next one who waits.
+        """
+        if self._catching_up is None:
+            self._catching_up = asyncio.get_running_loop().create_task(
+                self._bring_back(), name="chat-core: bring evicted events back"
+            )
+        bringing = self._catching_up
+        await asyncio.wait({bringing})
+        if self._catching_up is bringing:
+            self._catching_up = None
+        if not bringing.cancelled():  # by ``close``
+            bringing.result()
+
+    async def _bring_back(self) -> None:
+        place, front, log = self._place, self._log.front, self._log
+        above, below = max(place.last_index, self._after), front.last_index + 1
+        brought: list[Event] = []
+        if place.epoch != front.epoch:
+            brought.append(ContinuityLost(after=place.last_index, reason=LossReason.POSITION_RESET))
+            above = 0
+        if below - above > 1:
+            # The transcript has the numbering that is in force now.
+            refetch = log.refetch if front.epoch == log.epoch else None
+            events = await refetch(above, below) if refetch is not None else None
+            if events is None:
+                brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))
+            else:
+                brought.extend(events)
         self._place = front
-        if below - above <= 1:
-            return
-        events = await self._log.refetch(above, below) if self._log.refetch is not None else None
-        if events is None:
-            self._brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))
-        else:
-            self._brought.extend(events)
+        self._brought.extend(brought)

@@ -166,7 +166,7 @@ class Outbox:
             SavedMessage(
                 text=entry.command.text,
                 type=entry.command.type,
-                resend="never" if self._claims.is_stale(entry) else entry.resend,
+                resend="never" if entry.doubtful or self._claims.is_stale(entry) else entry.resend,
                 stage=entry.stage,
                 before=NO_PLACE if self._claims.is_stale(entry) else entry.before,
                 queued_at=round(entry.queued_at + offset, 1),
@@ -481,6 +481,8 @@ class Outbox:
                 return not receipt.echoed
 
     def _fail(self, entry: Entry, state: ReceiptState, error: ChatError) -> None:
+        if entry.receipt.echoed:
+            return  # whatever this error is about: the message stands in the transcript
         self._claims.forget(entry)
         entry.receipt.move(state, error=error)
         self._touch()

@@ -138,8 +138,8 @@ class Receipt:
 
     def move(self, state: ReceiptState, *, error: ChatError | None = None) -> None:
         """Note how far the message has come. A state is never taken back."""
-        if _RANK[state] <= _RANK[self.state]:
-            return
+        if _RANK[state] <= _RANK[self.state] or self.echoed:
+            return  # what the transcript shows was neither refused nor lost
         self.state = state
         self.error = error
         self._wake()
@@ -169,6 +169,8 @@ class Receipt:
 
     def show(self, index: int) -> None:
         """Note that the transcript shows the message, or another copy of it."""
+        if index in self.copies:
+            return
         self.copies += (index,)
         if self.index is None:
             self.index = index

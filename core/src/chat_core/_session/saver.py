@@ -14,6 +14,7 @@ from chat_core._model.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from chat_core._session.shown import Kept
 
 __all__ = ["LAST", "Saver"]
 
@@ -31,7 +32,7 @@ class Saver:
     Args:
         write: puts a state into the storage, None to clear it.
         snapshot: makes the state that is to be saved now.
-        kept: called with ``surely`` once the storage holds the last snapshot (True), or may hold that one (False).
+        kept: called with what the storage holds once a write is over.
         log: where a storage that fails is reported, once until it works again.
     """
 
@@ -41,7 +42,7 @@ class Saver:
         write: Callable[[Mapping[str, Any] | None], Awaitable[None]],
         snapshot: Callable[[], Mapping[str, Any]],
         log: Log,
-        kept: Callable[..., None] = lambda **_: None,
+        kept: Callable[[Kept], None] = lambda _: None,
         delay: float = DELAY,
         retry: float = RETRY,
     ) -> None:
@@ -77,22 +78,23 @@ class Saver:
                 return
             state = self._snapshot()
             if state == self._written:
-                self._kept(surely=True)
+                self._kept(Kept.LAST)
                 return
             self._written = None  # what a write leaves behind that fails, or is not waited for, nobody knows
             try:
                 await self._write(state)
-            except (StorageCapacityError, StorageUnavailableError) as error:  # nothing was written
+            except (StorageCapacityError, StorageUnavailableError) as error:
+                self._kept(Kept.EARLIER)
                 self._report("write", error)
                 raise
             except StorageError as error:
-                self._kept(surely=False)
+                self._kept(Kept.PERHAPS)
                 self._report("write", error)
                 raise
             except asyncio.CancelledError:
-                self._kept(surely=False)
+                self._kept(Kept.PERHAPS)
                 raise
-            self._kept(surely=True)
+            self._kept(Kept.LAST)
             self._written = state
             self._failing.discard("write")
 

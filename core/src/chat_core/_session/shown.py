@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 
 from chat_core._model.errors import ChatError
@@ -14,7 +15,15 @@ from chat_core._session.claims import Entry
 from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import Stage
 
-__all__ = ["Shown"]
+__all__ = ["Kept", "Shown"]
+
+
+class Kept(enum.Enum):
+    """What the storage holds after a write."""
+
+    LAST = "the last snapshot"
+    EARLIER = "what it held before, since nothing was written"
+    PERHAPS = "either"
 
 
 class Shown:
@@ -48,10 +57,16 @@ class Shown:
         self._last_open = frozenset([entry for entry in entries if entry.stage is not Stage.ACCEPTED])
         self._last = frozenset([entry for entry in self._last_open if entry.stage is Stage.QUEUED])
 
-    def note_kept(self, *, surely: bool) -> None:
-        """Note that the storage holds the last snapshot; or that it may hold that one, or an earlier one."""
-        self._kept = self._last if surely else self._kept | self._last
-        self._kept_open = self._last_open if surely else self._kept_open | self._last_open
+    def note_kept(self, kept: Kept) -> None:
+        """Note what the storage holds. No write is under way."""
+        match kept:
+            case Kept.LAST:
+                self._kept, self._kept_open = self._last, self._last_open
+            case Kept.EARLIER:
+                self._last, self._last_open = self._kept, self._kept_open
+            case Kept.PERHAPS:
+                self._kept |= self._last
+                self._kept_open |= self._last_open
         for entry, why in self.withdrawn:
             if entry not in self._kept_open:
                 entry.receipt.move(ReceiptState.EXPIRED, error=why)

@@ -1,9 +1,9 @@
 """What the server does at once, in Lua: each script looks who the owner is and acts, and nothing comes between.
 
 One hash per profile holds ``state``, and of the owner its ``owner`` (a random name), ``epoch`` (a number that only
-grows), ``until`` (when the lease ends, in ms of the server's clock), ``lease`` (ms) and ``run`` (in which of its runs
-the server made it the owner). A sorted set holds the profiles that have a state, by the end of their lease; 0 where the
-owner has gone.
+grows), ``until`` (when the lease ends, in ms of the server's clock), ``lease`` (ms), ``serial`` (of its newest write)
+and ``run`` (in which of its runs the server made it the owner). A sorted set holds the profiles that have a state, by
+the end of their lease; 0 where the owner has gone.
 
 An epoch is above all earlier ones, those included that a server lost when it was restarted: it is at least the time. So
 of two owners the one with the higher epoch came later, whatever the server remembers.
@@ -59,7 +59,7 @@ end
 epoch = math.max(epoch + 1, time)
 ends = time + ARGV[2]
 redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', ends, 'epoch', string.format('%.0f', epoch), 'lease', ARGV[2],
-    'run', run)
+    'serial', 0, 'run', run)
 if redis.call('HEXISTS', KEYS[1], 'state') == 1 then
     redis.call('PEXPIRE', KEYS[1], 2 * ARGV[2], 'GT')
     redis.call('ZADD', KEYS[2], ends, ARGV[3])
@@ -81,7 +81,7 @@ if epoch > mine or (epoch == mine and found[1] ~= ARGV[1]) then return {0, found
 if epoch < mine then
     ends = tonumber(ARGV[3])
     if time >= ends then return {0, found[1] or ''} end
-    redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', ARGV[3], 'epoch', ARGV[2], 'lease', ARGV[4])
+    redis.call('HSET', KEYS[1], 'owner', ARGV[1], 'until', ARGV[3], 'epoch', ARGV[2], 'lease', ARGV[4], 'serial', 0)
 end
 """
 )
@@ -98,9 +98,17 @@ end
 return {1, string.format('%.0f', ends)}
 """
 
-#: As the owner; ARGV[7]: the state.
-WRITE: Final = _WITH_MEMORY + _AS_OWNER + "redis.call('HSET', KEYS[1], 'state', ARGV[7])\n" + _KEPT
-CLEAR: Final = _ALWAYS + _AS_OWNER + "redis.call('HDEL', KEYS[1], 'state')\n" + _KEPT
+#: ARGV[7]: the number of this write among its owner's. One that was given up may come after a later one, over another
+#: connection, and changes nothing then.
+_IN_TURN: Final = """
+local newest = tonumber(redis.call('HGET', KEYS[1], 'serial') or 0)
+if newest >= tonumber(ARGV[7]) then return {1, string.format('%.0f', ends)} end
+redis.call('HSET', KEYS[1], 'serial', ARGV[7])
+"""
+
+#: As the owner; ARGV[8]: the state.
+WRITE: Final = _WITH_MEMORY + _AS_OWNER + _IN_TURN + "redis.call('HSET', KEYS[1], 'state', ARGV[8])\n" + _KEPT
+CLEAR: Final = _ALWAYS + _AS_OWNER + _IN_TURN + "redis.call('HDEL', KEYS[1], 'state')\n" + _KEPT
 RENEW: Final = (
     _ALWAYS
     + _AS_OWNER
@@ -114,7 +122,7 @@ RELEASE: Final = (
     _ALWAYS
     + """
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
-redis.call('HDEL', KEYS[1], 'owner', 'until')
+redis.call('HDEL', KEYS[1], 'owner', 'until', 'serial')
 if redis.call('HEXISTS', KEYS[1], 'state') == 1 then
     redis.call('PEXPIRE', KEYS[1], ARGV[3])
     redis.call('ZADD', KEYS[2], 0, ARGV[2])

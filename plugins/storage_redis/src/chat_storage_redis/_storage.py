@@ -56,6 +56,8 @@ class RedisStorage:
         self._owner = f"{_process()}-{uuid.uuid4().hex}"
         self._epoch = "0"
         self._until = "0"
+        #: How often it has written.
+        self._serial = 0
         self._client: redis.asyncio.Redis | None = None
 
     async def acquire(self) -> None:
@@ -116,9 +118,9 @@ class RedisStorage:
             StorageError: the server cannot be used, or has no memory left.
         """
         if state is None:
-            await self._as_owner(_scripts.CLEAR, writing=True)
+            await self._write(_scripts.CLEAR)
         else:
-            await self._as_owner(_scripts.WRITE, json.dumps(state), writing=True)
+            await self._write(_scripts.WRITE, json.dumps(state))
 
     async def release(self) -> None:
         """Stop being the owner, and close the connections if nobody else uses them. Idempotent.
@@ -146,6 +148,10 @@ class RedisStorage:
     @property
     def _milliseconds(self) -> int:
         return int(self.lease * 1000)
+
+    async def _write(self, script: str, *state: str) -> None:
+        self._serial += 1
+        await self._as_owner(script, self._serial, *state, writing=True)
 
     async def _as_owner(self, script: str, *more: Any, timeout: float | None = None, writing: bool = False) -> None:
         keep = int(self._options.keep * 1000)

@@ -43,7 +43,6 @@ class Delivery:
         error: the server refused something, or failed at it.
         passing: the error may pass by itself (statusCode 1).
         ended: the chat is over, for this reason.
-        publication: the id of the publication it answers, where the server says so.
         first_index: index of the first event, None when there is none.
         says_nothing: an echo of a publication or the like.
     """
@@ -52,7 +51,6 @@ class Delivery:
     error: ChatError | None = None
     passing: bool = False
     ended: EndReason | None = None
-    publication: str | None = None
     first_index: int | None = None
     says_nothing: bool = field(default=False)
 
@@ -145,10 +143,8 @@ class GmsDialect:
     def read(self, message: Mapping[str, Any]) -> Delivery:
         """Read a delivery. Errors are looked for in ``data`` and beside it: real servers do both."""
         data = message.get("data")
-        identity = message.get("id")
-        publication = identity if isinstance(identity, str) else None
         if (batch := self._more_of_the_same(message, data)) is not None:
-            return Delivery(batch=batch, publication=publication, first_index=_first_index(batch))
+            return Delivery(batch=batch, first_index=_first_index(batch))
         self._said = None
         if isinstance(data, dict) and "operation" in data and "messages" not in data and "statusCode" not in data:
             return Delivery(says_nothing=True)
@@ -162,20 +158,20 @@ class GmsDialect:
             if verdict is Verdict.GOOD and envelope.user_data is None and isinstance(data, dict):
                 head = _head(data)
                 # Text equals nothing but itself; 0 equals False, and 1 True, though they do not say the same.
-                if not any(isinstance(head.get(name), int | float) for name in _TOLD) and head.get("chatEnded") != 1:
+                if not any(isinstance(head.get(name), int | float) for name in _TOLD) and not any(
+                    head.get(name) == 1 for name in _SAYING
+                ):
                     self._said = head
             batch = self._translator.batch(envelope)
             return Delivery(
                 batch=batch,
                 ended=EndReason.CLOSED if verdict is Verdict.OVER else None,
-                publication=publication,
                 first_index=_first_index(batch),
             )
         return Delivery(
             error=refusal(envelope),
             passing=verdict is Verdict.RETRY,
             ended=EndReason.CLOSED if envelope.chat_ended and verdict is Verdict.FATAL else None,
-            publication=publication,
         )
 
     def saved(self) -> Mapping[str, Any]:
@@ -231,6 +227,7 @@ class GmsDialect:
 
 
 _TOLD: Final = ("secureKey", "chatId", "userId", "alias")
+_SAYING: Final = ("chatEnded", "statusCode")
 
 
 def _head(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from chat_core import (
 )
 from chat_gms.asked import CookieBox
 from chat_gms.transfer import FileCommand
+from chat_transport_cometd._answers import Answers
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
@@ -65,8 +66,6 @@ ORPHAN_TIMEOUT: Final = 2.0
 #: So many of the newest lasting events can serve as anchors, at least.
 _ANCHORS: Final = 256
 
-_Watcher = Callable[[Delivery], bool]
-
 
 class CometdTransport:
     """One chat over CometD. Made by the provider, without I/O."""
@@ -91,7 +90,7 @@ class CometdTransport:
             check_send=self._check_send,
         )
         self._inbox = Inbox()
-        self._watchers: list[_Watcher] = []
+        self._answers = Answers(late=CONFIRM_TIMEOUT)
         self._fetching = asyncio.Lock()
         #: The newest lasting event received: what the transcript is asked from.
         self._lasting: list[int] = []
@@ -119,13 +118,13 @@ class CometdTransport:
             answered.set_result(delivery)
             return True
 
-        self._watchers.append(watch)
         try:
-            data = self._dialect.start(request)
-            self._orphan = True
-            async with asyncio.timeout(self._options.start_timeout):
-                await link.publish(data)
-                delivery = await answered
+            with self._answers.watched(watch):
+                data = self._dialect.start(request)
+                self._orphan = True
+                async with asyncio.timeout(self._options.start_timeout):
+                    await link.publish(data)
+                    delivery = await answered
         except TimeoutError as error:
             raise AmbiguousError(
                 f"the server at {self._url} did not say whether a chat was opened",
@@ -137,8 +136,6 @@ class CometdTransport:
         except RefusedError:
             self._orphan = False
             raise
-        finally:
-            self._unwatch(watch)
         self._orphan = False
         if delivery.error is not None:
             raise delivery.error
@@ -185,7 +182,11 @@ class CometdTransport:
                 if delivery.error is not None:
                     return True
                 if delivery.first_index is None:
-                    return delivery.batch.next_position is not None and not delivery.batch.user_data
+                    # The transcript ends there. An envelope without events that says more answers something else:
+                    # the answer to this would begin with the anchor.
+                    known = delivery.batch.next_position
+                    end = asked if anchor is not None else position
+                    return known is not None and known <= end and not delivery.batch.user_data
                 return delivery.first_index == asked if anchor is not None else delivery.first_index <= position
 
             for attempt in range(2):
@@ -218,7 +219,8 @@ class CometdTransport:
         if isinstance(command, LeaveCommand):
             link.hurry()
         if isinstance(command, TypingCommand | LeaveCommand):
-            await link.publish(data)
+            with self._answers.unheard():
+                await link.publish(data)
             return Reply()
         outcome: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         highest = self._highest
@@ -231,19 +233,16 @@ class CometdTransport:
             # An error belongs to whoever waits for an outcome; events are everybody's.
             return delivery.error is not None
 
-        self._watchers.append(watch)
         try:
-            await link.publish(data)
-            try:
+            with self._answers.watched(watch):
+                await link.publish(data)
                 if not outcome.done():
-                    async with asyncio.timeout(CONFIRM_TIMEOUT):
-                        await outcome
-                delivery = outcome.result()
-            except TimeoutError:
+                    await asyncio.wait({outcome}, timeout=CONFIRM_TIMEOUT)
+            if not outcome.done():
                 # Acknowledged, and neither shown nor refused: servers may filter a message from the transcript.
                 return Reply()
+            delivery = outcome.result()
         finally:
-            self._unwatch(watch)
             self._end_with(outcome)
         if delivery.error is not None:
             if delivery.passing:
@@ -294,11 +293,11 @@ class CometdTransport:
                             over.set()
                         return False
 
-                    self._watchers.append(watch)
                     self._over = True
-                    await link.publish(self._dialect.command(LeaveCommand()))
-                    # GMS cleans up incompletely when the connection goes before the end was said.
-                    await over.wait()
+                    with self._answers.watched(watch):
+                        await link.publish(self._dialect.command(LeaveCommand()))
+                        # GMS cleans up incompletely when the connection goes before the end was said.
+                        await over.wait()
 
     async def _open(self) -> Link:
         options = self._options
@@ -374,20 +373,19 @@ class CometdTransport:
             answer.set_result(delivery)
             return True
 
-        self._watchers.append(watch)
         try:
-            asking = self._link.ask(self._dialect.fetch(position))
-            # The answer may be there before the acknowledgement, which is not waited for then.
-            either: set[asyncio.Future[Any]] = {asking, answer}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done():
-                await asyncio.shield(asking)
-                await asyncio.wait({answer}, timeout=PUSH_TIMEOUT)
-            if not answer.done():
-                self._link.poll_anew()
-            return await answer
+            with self._answers.watched(watch):
+                asking = self._link.ask(self._dialect.fetch(position))
+                # The answer may be there before the acknowledgement, which is not waited for then.
+                either: set[asyncio.Future[Any]] = {asking, answer}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                if not answer.done():
+                    await asyncio.shield(asking)
+                    await asyncio.wait({answer}, timeout=PUSH_TIMEOUT)
+                if not answer.done():
+                    self._link.poll_anew()
+                return await answer
         finally:
-            self._unwatch(watch)
             self._end_with(answer)
 
     def _opened(self, delivery: Delivery) -> Opened:
@@ -409,7 +407,7 @@ class CometdTransport:
             self._opened_at_last.set()
             self._opened_at_last = None
         self._over = self._over or delivery.ended is not None
-        taken = bool(self._watchers) and any(watcher(delivery) for watcher in tuple(self._watchers))
+        taken = self._answers.offer(delivery)
         self._note(delivery.batch)
         if delivery.error is not None and not taken and delivery.ended is None:
             reported = ErrorInfo(code=delivery.error.code, description=delivery.error.description)
@@ -452,10 +450,6 @@ class CometdTransport:
                 self._lasting.append(index)
                 if len(self._lasting) >= 2 * _ANCHORS:
                     del self._lasting[:-_ANCHORS]
-
-    def _unwatch(self, watcher: _Watcher) -> None:
-        if watcher in self._watchers:
-            self._watchers.remove(watcher)
 
 
 _ACK_ON: Final[dict[bool | None, frozenset[str]]] = {

@@ -174,7 +174,8 @@ def test_a_refused_message_says_why():
 
     async def part(chat: Driven, agent: Agent, sandbox: Sandbox) -> None:
         del agent
-        sandbox.faults.refuse_next("sendMessage", 7, "such words are refused")
+        # Twice: while a typing notice is on its way too, nobody can tell which of the two was refused at first.
+        sandbox.faults.refuse_next("sendMessage", 7, "such words are refused", count=2)
         await chat.types("Rude words")
         await chat.shows(r"Ada ┃ Rude words +✗ rejected\n +┃ .*refused")
         await chat.types("Kind words")

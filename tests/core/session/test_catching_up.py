@@ -1,0 +1,165 @@
+"""RP-1, RP-2: what was evicted before a reader came to it is brought back, or said to be lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chat_core import ContinuityLost, LossReason, MessageReceived
+from chat_core._model.events import Event
+from chat_core._session.log import EventLog
+from chat_core._session.readers import EventIterator
+from support.clock import run_virtually
+
+
+class Transcript:
+    """What a server would bring back, and what it was asked for."""
+
+    def __init__(self, *, takes: float = 0.0) -> None:
+        self.takes = takes
+        self.asked: list[tuple[int, int]] = []
+
+    async def __call__(self, above: int, below: int) -> tuple[Event, ...] | None:
+        self.asked.append((above, below))
+        await asyncio.sleep(self.takes)
+        return tuple(MessageReceived(index=index, text=f"again {index}") for index in range(above + 1, below))
+
+
+def said(log: EventLog, name: str, *indexes: int) -> None:
+    for index in indexes:
+        log.append(MessageReceived(index=index, text=f"{name} {index}"))
+
+
+def count_anew(log: EventLog) -> None:
+    log.append(ContinuityLost(after=log.last_index, reason=LossReason.POSITION_RESET))
+
+
+async def rest(reader: Any) -> list[str]:
+    seen = []
+    while (event := await reader.next()) is not None:
+        seen.append(event.text if isinstance(event, MessageReceived) else f"{event.reason} after {event.after}")
+    return seen
+
+
+def test_who_gives_up_waiting_while_events_are_brought_back_misses_none():
+    """And who asks oftener than the server answers comes on all the same: it is asked once."""
+
+    async def main() -> None:
+        transcript = Transcript(takes=0.19)
+        log = EventLog(refetch=transcript, max_events=10)
+        said(log, "said", *range(1, 31))
+        events = EventIterator(log, after=0, own=True)
+        seen: list[int | None] = []
+        given_up = 0
+        while 30 not in seen:
+            try:
+                seen.append((await asyncio.wait_for(anext(events), 0.05)).index)
+            except TimeoutError:
+                given_up += 1
+                assert log.delivered == 0
+        assert given_up == 3
+        assert seen == list(range(1, 31))
+        assert transcript.asked == [(0, 21)]
+        await events.aclose()
+
+    run_virtually(main())
+
+
+def test_rp09_a_reader_that_is_closed_meanwhile_leaves_nothing_and_ends():
+    async def main() -> None:
+        log = EventLog(refetch=Transcript(takes=1000.0), max_events=10)
+        said(log, "said", *range(1, 31))
+        events = EventIterator(log, after=0, own=True)
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(1)
+        await events.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtually(main())
+
+
+def test_a_transcript_that_fails_is_told_to_who_reads():
+    async def main() -> None:
+        async def refetch(above: int, below: int) -> tuple[Event, ...] | None:
+            raise RuntimeError(f"{above} {below}")
+
+        log = EventLog(refetch=refetch, max_events=10)
+        said(log, "said", *range(1, 31))
+        cursor = log.cursor()
+        with pytest.raises(RuntimeError, match="0 21"):
+            await cursor.next()
+        with pytest.raises(RuntimeError, match="0 21"):
+            await cursor.next()  # it is asked again, and nothing was passed by
+
+    run_virtually(main())
+
+
+def test_rp15_a_recount_among_what_was_evicted_is_told():
+    """Behind it the new numbering is brought back from its beginning, and nothing of the old one is taken for it."""
+
+    async def main() -> None:
+        for read in (1, 3, 5):
+            transcript = Transcript()
+            log = EventLog(refetch=transcript, max_events=5)
+            cursor = log.cursor()
+            said(log, "old", *range(1, 6))
+            for _ in range(read):
+                await cursor.next()
+            said(log, "old", 6)
+            count_anew(log)
+            said(log, "new", *range(1, 9))
+            log.close()
+            assert await rest(cursor) == [
+                f"position reset after {read}",
+                *(f"again {index}" for index in range(1, 4)),
+                *(f"new {index}" for index in range(4, 9)),
+            ]
+            assert transcript.asked == [(0, 4)]
+            cursor.finish()
+            assert log.delivered == 8
+
+    run_virtually(main())
+
+
+def test_rp15_a_recount_at_the_edge_of_what_was_evicted_brings_nothing_twice():
+    async def main() -> None:
+        transcript = Transcript()
+        log = EventLog(refetch=transcript, max_events=5)
+        cursor = log.cursor()
+        said(log, "old", *range(1, 7))
+        count_anew(log)
+        said(log, "new", *range(1, 6))
+        log.close()
+        assert await rest(cursor) == ["position reset after 0", *(f"new {index}" for index in range(1, 6))]
+        assert transcript.asked == []
+
+    run_virtually(main())
+
+
+def test_rp15_what_was_evicted_before_a_recount_cannot_be_brought_back_and_is_said_to_be_lost():
+    """The transcript has the new numbering only."""
+
+    async def main() -> None:
+        transcript = Transcript()
+        log = EventLog(refetch=transcript, max_events=5)
+        cursor = log.cursor()
+        said(log, "old", *range(1, 7))
+        count_anew(log)
+        said(log, "new", *range(1, 3))
+        log.close()
+        assert await rest(cursor) == [
+            "evicted after 0",
+            "old 5",
+            "old 6",
+            "position reset after 6",
+            "new 1",
+            "new 2",
+        ]
+        assert transcript.asked == []
+
+    run_virtually(main())
