@@ -52,7 +52,7 @@ def _beside(file: Path, counts: dict[str, Any]) -> str:
         parts.append(f"\n![{file.stem}](measured/{file.stem}.svg)\n")
     if survivors := counts.get("survivors"):
         rows = "\n".join(
-            f"| {one['module']} | `{one['was']}` | `{one['becomes']}` | {one['reason']} |".replace(
+            f"| {one['module']} {one['where']} | `{one['was']}` | `{one['becomes']}` | {one['reason']} |".replace(
                 " | None", " \\| None"
             )
             for one in survivors

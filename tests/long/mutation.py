@@ -112,8 +112,9 @@ async def mutate(only: tuple[str, ...] = ()) -> dict[str, Any]:
         name = Path(target.module).name
         alive = [mutant for mutant in found[name] if mutant["survived"]]
         for mutant in alive:
-            change = {"module": name, "was": mutant["was"], "becomes": mutant["becomes"]}
-            survivors.append({**change, "reason": reasons.get((name, mutant["was"], mutant["becomes"]), "")})
+            change = {key: mutant[key] for key in ("where", "was", "becomes")}
+            reason = reasons.get((name, *change.values()), reasons.get((name, "", *tuple(change.values())[1:]), ""))
+            survivors.append({"module": name, **change, "reason": reason})
         counts[name] = {"mutants": len(found[name]), "noticed": len(found[name]) - len(alive), "survived": len(alive)}
     return _told(counts, survivors)
 
@@ -138,9 +139,10 @@ def _copy(place: Path) -> None:
         shutil.copy2(ROOT / name, place / name)
 
 
-def _reasons() -> dict[tuple[str, str, str], str]:
+def _reasons() -> dict[tuple[str, ...], str]:
+    """Return the reasons by module, function (empty where it does not matter), line and changed line."""
     listed = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text("utf-8"))["survivor"]
-    return {(one["module"], one["was"], one["becomes"]): one["reason"] for one in listed}
+    return {(one["module"], one.get("where", ""), one["was"], one["becomes"]): one["reason"] for one in listed}
 
 
 async def _run(target: Target, copy: Path) -> list[dict[str, Any]]:
@@ -183,7 +185,7 @@ def _mutant(line: str) -> list[dict[str, Any]]:
             "survived": result["test_outcome"] == "survived",
             "was": was,
             "becomes": becomes,
-            "operator": mutation["operator_name"],
+            "where": mutation.get("definition_name") or "",
         }
     ]
 
