@@ -54,7 +54,7 @@ def _session(module: str, tests: str, more: str) -> Target:
 TARGETS = (
     Target(
         f"{COMETD}/src/chat_transport_cometd/_link.py",
-        (f"{COMETD_TESTS}/test_cometd_link.py", f"{COMETD_TESTS}/test_cometd_link_lost.py"),
+        tuple(f"{COMETD_TESTS}/test_cometd_link{part}.py" for part in ("", "_lost", "_closing")),
         (
             f"{COMETD_TESTS}/test_cometd_back_to_websocket.py",
             f"{COMETD_TESTS}/test_cometd_round_trips.py",

@@ -38,11 +38,13 @@ class Peer:
             for no answer, or an error that sending raises.
         offers: the connection types of the handshake.
         ack: take the acknowledgement extension.
+        stuck: what is sent stays in the carrier for ever.
     """
 
     def __init__(self, *, hold: float = 30.0, ack: bool = False) -> None:
         self.hold = hold
         self.ack = ack
+        self.stuck = False
         self.offers = ["websocket", "long-polling"]
         self.requests: list[tuple[float, str, list[Message]]] = []
         self.tried: list[tuple[float, str]] = []
@@ -100,6 +102,8 @@ class Road:
     async def send(self, messages: list[Message], *, timeout: float) -> None:
         del timeout
         self._peer.requests.append((now(), self.name, messages))
+        if self._peer.stuck:
+            await asyncio.Event().wait()
         for message in messages:
             if (reply := self._peer.reply(message)) is not None:
                 after, answer = reply

@@ -8,9 +8,11 @@ import pytest
 
 from chat_core import (
     LoginRefusedError,
+    NotSentError,
 )
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, ServerBusyError
 from plugins.transport_cometd.link_peer import (
+    CHANNEL,
     CONNECT,
     HANDSHAKE,
     Peer,
@@ -75,6 +77,26 @@ def test_rp07_a_connect_without_an_answer_is_waited_for_as_long_as_the_server_ho
         await asyncio.sleep(60)
         assert since(began, [at for at, _ in told.states]) == [55.0, 55.5]
         assert told.downs == ["no answer in time"]
+        await link.aclose()
+
+    run(main())
+
+
+def test_rp04_nothing_is_published_while_a_session_begins_anew():
+    async def main() -> None:
+        peer = Peer()
+        link, _ = make(peer)
+        await link.open()
+        peer.next[HANDSHAKE] = [{"after": 5.0}]
+        peer.road.wire.lost("broke")
+        await asyncio.sleep(2)
+        assert len(peer.of(HANDSHAKE)) == 2
+        assert not link.is_up
+        with pytest.raises(NotSentError):
+            await link.publish({})
+        await asyncio.sleep(5)
+        await link.publish({})
+        assert len(peer.of(CHANNEL)) == 1
         await link.aclose()
 
     run(main())
