@@ -14,7 +14,9 @@ from chat_core import (
 from chat_transport_cometd._carriers.base import CarrierUnavailableError
 from plugins.transport_cometd.link_peer import (
     CHANNEL,
+    CONNECT,
     DISCONNECT,
+    SUBSCRIBE,
     UNSUBSCRIBE,
     Peer,
     channels,
@@ -129,5 +131,26 @@ def test_rp09_closing_ends_questions_attempts_and_the_search_for_a_better_carrie
         await asyncio.sleep(60)
         assert len(peer.requests) == requests
         assert len(asyncio.all_tasks()) <= 2  # this one, and the one that bounds it
+
+    run(main())
+
+
+def test_rp09_a_session_that_is_only_beginning_is_closed_without_a_farewell():
+    """There is nothing yet that could be left."""
+
+    async def main() -> None:
+        peer = Peer()
+        link, _ = make(peer)
+        await link.open()
+        peer.next[SUBSCRIBE] = [None]
+        peer.road.wire.lost("broke")
+        await asyncio.sleep(2)
+        assert channels(peer)[-1] == [SUBSCRIBE, CONNECT]
+        requests = len(peer.requests)
+        began = now()
+        await link.aclose()
+        assert now() == began
+        assert len(peer.requests) == requests
+        assert not peer.road.is_open
 
     run(main())
