@@ -109,3 +109,56 @@ def test_rp06_a_write_that_comes_late_changes_nothing(
 
     with RedisServer(name) as server:
         asyncio.run(main(int(server.url.rsplit(":", 1)[1].split("/")[0])))
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_rp04_a_write_that_was_done_and_then_refused_is_not_told_as_not_done(name: str):
+    """The connection breaks before the answer, and the second attempt is refused, as after a failover."""
+
+    async def main(server: RedisServer) -> None:
+        port = int(server.url.rsplit(":", 1)[1].split("/")[0])
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+
+            async def answer() -> None:
+                while data := await there.read(65536):
+                    if breaks:
+                        breaks.clear()
+                        with server.client() as client:
+                            client.config_set("min-replicas-to-write", 1)
+                        writer.close()
+                        return
+                    writer.write(data)
+                    await writer.drain()
+
+            answering = asyncio.create_task(answer())
+            try:
+                while data := await reader.read(65536):
+                    back.write(data)
+                    await back.drain()
+                await answering
+            except OSError:
+                pass
+            finally:
+                answering.cancel()
+                for end in (writer, back):
+                    end.close()
+
+        breaks: list[bool] = []
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as between:
+            url = f"redis://127.0.0.1:{between.sockets[0].getsockname()[1]}/0"
+            storage = RedisStorage(RedisOptions(url=url), "p")
+            await storage.acquire()
+            await storage.write({"n": 0})
+            breaks.append(True)
+            with pytest.raises(StorageTimeoutError, match="second attempt ended with NOREPLICAS"):
+                await storage.write({"n": 1})
+            with server.client() as client:
+                client.config_set("min-replicas-to-write", 0)
+            assert await storage.read() == {"n": 1}
+            await storage.write({"n": 2})
+            await storage.release()
+
+    with RedisServer(name) as server:
+        asyncio.run(main(server))

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 import chat_core
-from chat_core import ChatError, MessageReceived
+from chat_core import AmbiguousError, ChatError, MessageReceived, SendMessageCommand
+from chat_gms import Envelope
+from chat_sandbox._backend.chats import Chat
 from plugins.test_promises import everything, hold_a_chat, losses, texts
 from support.simulation.client import Client
 from support.simulation.loop import run_seeded
@@ -121,6 +123,103 @@ def test_rp01_rp04_a_refused_message_refuses_no_transcript(carrier: str):
     for seed in range(4):
         for offset in (0.2, 0.24, 0.25, 0.26, 0.27):
             run_seeded(chat(offset), seed=seed)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_rp04_a_command_whose_caller_gave_up_refuses_no_message(carrier: str):
+    async def chat(given_up: float, offset: float) -> None:
+        async with Client(carrier) as client:
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join("Grace")
+            await asyncio.sleep(20)
+            client.sandbox.faults.refuse_next("updateData", 100, "not wanted")
+            beside = asyncio.ensure_future(_outcome(session.set_user_data({"a": "b"})))
+            await asyncio.sleep(given_up)
+            beside.cancel()
+            await asyncio.sleep(offset)
+            told = await _outcome(session.send_message("hello"))
+            assert isinstance(told, chat_core.Receipt)
+            assert client.sandbox.chats[0].texts == ["hello"]
+            await agent.end()
+            await everything(session)
+
+    for seed in range(3):
+        for given_up in (0.001, 0.01, 0.03, 0.05, 0.09):
+            for offset in (0.0, 0.01):
+                run_seeded(chat(given_up, offset), seed=seed)
+
+
+def lose_the_next_message(session: chat_core.Session) -> None:
+    """It never arrives, and nobody knows."""
+    transport: Any = session._engine.transport._transport
+    send = transport.send
+
+    async def lose(command: object) -> object:
+        if not isinstance(command, SendMessageCommand):
+            return await send(command)
+        transport.send = send
+        raise AmbiguousError("no answer")
+
+    transport.send = lose
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("typing", [False, True])
+def test_rp01_rp04_a_transcript_whose_anchor_the_server_leaves_out_is_an_answer(
+    carrier: str, typing: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing stands behind it either, so the answer has no events; beside other commands another anchor is taken."""
+
+    def transcript(chat: Chat, position: int) -> Envelope:
+        return chat.envelope([event for event in chat.events[max(position, 1) - 1 :] if event.type != "Notice"])
+
+    monkeypatch.setattr(Chat, "transcript", transcript)
+
+    async def chat() -> None:
+        async with Client(carrier) as client:
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join("Grace")
+            await agent.notice("pushed, and not kept")
+            await asyncio.sleep(20)
+            lose_the_next_message(session)
+            sending = asyncio.ensure_future(_outcome(session.send_message("hello")))
+            for _ in range(60 if typing else 1):
+                if typing:
+                    await _outcome(session.send_typing())
+                await asyncio.sleep(0.5)
+            receipt = await asyncio.wait_for(sending, 60)
+            assert isinstance(receipt, chat_core.Receipt)
+            assert client.sandbox.chats[0].texts == ["hello"]
+            await agent.end()
+            assert losses(await everything(session)) == []
+
+    run_seeded(chat(), seed=1)
+
+
+@pytest.mark.parametrize("every", [1.0, 1.9, 5.0])
+def test_rp07_that_there_is_no_such_chat_is_certain_whatever_was_asked(every: float):
+    """Also beside a visitor who types, where the server does not say besides that the chat has ended."""
+
+    async def chat() -> None:
+        async with Client("cometd-websocket") as client:
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join("Grace")
+            await asyncio.sleep(20)
+            for operation in ("requestNotifications", "startTyping", "sendMessage"):
+                client.sandbox.faults.refuse_next(operation, 249, "no such chat", count=10**6, chat_ended=False)
+            sending = asyncio.ensure_future(_outcome(session.send_message("hello")))
+            async with asyncio.timeout(60):
+                while session.ended is None:
+                    await _outcome(session.send_typing())
+                    await asyncio.sleep(every)
+            assert session.ended.reason == "lost"
+            assert isinstance(await sending, ChatError)
+            await session.leave()
+
+    run_seeded(chat(), seed=1)
 
 
 async def _outcome(command: Any) -> object:

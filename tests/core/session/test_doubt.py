@@ -124,6 +124,24 @@ def test_rp04_a_full_disk_keeps_nobody_from_being_told_that_a_message_never_left
     run_virtually(main())
 
 
+def test_rp04_a_second_copy_is_told_though_another_message_left_before_it_showed():
+    async def main() -> None:
+        backend = Backend()
+        transport = FakeTransport(backend)
+        session = await open_session(transport)
+        transport.faults = [("late", AmbiguousError("no answer"))]
+        first, second = await asyncio.gather(
+            *(asyncio.ensure_future(session.send_message(text)) for text in ("first", "second"))
+        )
+        await asyncio.sleep(10)
+        assert backend.texts == ["first", "second", "first"]
+        assert (first.attempts, first.copies) == (2, (2, 4))
+        assert second.copies == (3,)
+        await session.leave()
+
+    run_virtually(main())
+
+
 def test_rp04_what_somebody_else_s_message_may_be_is_no_second_copy():
     """A message was sent twice. Long after that another one fails, and shows itself late."""
 

@@ -349,5 +349,10 @@ class ContinuityLost(Event):
     until: int | None = None
     reason: LossReason = LossReason.NO_TRANSCRIPT
 
+    @property
+    def counts_anew(self) -> bool:
+        """True where the server's indexes begin anew behind this."""
+        return self.reason is LossReason.POSITION_RESET and self.until is None
+
     def __str__(self) -> str:
         return f"events after {self.after} up to {self.until or 'an unknown one'} are lost ({self.reason})"

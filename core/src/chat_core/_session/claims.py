@@ -13,7 +13,7 @@ from attrs import define
 
 from chat_core._contracts.logger import Log
 from chat_core._contracts.transport import SendMessageCommand
-from chat_core._model.events import ContinuityLost, Event, LossReason, MessageReceived
+from chat_core._model.events import ContinuityLost, Event, MessageReceived
 from chat_core._session.receipts import Receipt, ReceiptState
 from chat_core._session.state import Stage
 
@@ -72,18 +72,22 @@ class Claims:
         self.epoch = 0
         #: What left under an earlier numbering may yet show in this one, and would be taken for what leaves next.
         self.unseen = False
-        #: Sent more than once, and nothing since: an own message that nobody claims is its second copy.
+        #: The last one that was sent more than once: an own message that nobody claims is its second copy.
         self._repeated: Receipt | None = None
 
     def add(self, entry: Entry) -> None:
         """Look out for a message."""
-        self._repeated = None
         self.waiting.append(entry)
 
     def forget(self, entry: Entry) -> None:
         """Look out for a message no more."""
         if entry in self.waiting:
             self.waiting.remove(entry)
+
+    def fail(self, entry: Entry) -> None:
+        """Look out for a message no more that failed after it left: where it shows itself, it is nobody's copy."""
+        self.forget(entry)
+        self._repeated = None
 
     def accept(self, entry: Entry) -> None:
         """Note that the server took a message; no transcript shows what left under an earlier numbering."""
@@ -101,7 +105,7 @@ class Claims:
 
     def saw(self, event: Event) -> None:
         """Look whether an event is one of the messages."""
-        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+        if isinstance(event, ContinuityLost) and event.counts_anew:
             self.epoch += 1
             self.unseen = self.unseen or bool(self.waiting)
             for entry in [one for one in self.waiting if one.receipt.state is ReceiptState.ACCEPTED]:

@@ -224,16 +224,26 @@ class Engine:
 
     async def _refetch(self, above: int, below: int) -> tuple[Event, ...] | None:
         """Bring evicted events back for a late reader."""
+        fetching = self._loop.create_task(self._fetch_evicted(above + 1), name="chat-core: fetch evicted events")
+        self.cancel_at_the_end(fetching)
+        try:
+            await asyncio.wait({fetching})
+        finally:
+            fetching.cancel()
+        batch = None if fetching.cancelled() else fetching.result()
+        if batch is None or (batch.next_position is not None and batch.next_position < below):
+            return None  # the server began to count anew, and has not been found out yet
+        return tuple(event for event in batch.events if event.index is not None and above < event.index < below)
+
+    async def _fetch_evicted(self, position: int) -> Batch | None:
         try:
             async with asyncio.timeout(self.parts.timing.answer):
-                batch = await self.transport.fetch(above + 1)
+                return await self.transport.fetch(position)
         except (TransportError, TimeoutError) as error:
             self._logger.info("evicted events could not be fetched", str(error))
-            return None
         except Exception as error:  # noqa: BLE001 - a plugin's fault must not reach the reader
             self._logger.error("the transport failed to fetch evicted events", error)
-            return None
-        return tuple(event for event in batch.events if event.index is not None and above < event.index < below)
+        return None
 
     # The end
 
@@ -289,12 +299,12 @@ class Engine:
             await self.finished()
             return
         if self._detaching is None:
-            self.detached = True
+            self.detached = self.log.goes_on = True
             self._detaching = self._loop.create_task(self._detach(caller), name="chat-core: detach")
             self._detaching.add_done_callback(self._on_finished)
         await asyncio.shield(self._detaching)
 
-    def cancel_at_the_end(self, task: asyncio.Task[None]) -> None:
+    def cancel_at_the_end(self, task: asyncio.Task[Any]) -> None:
         """Cancel a task when the session ends or is detached."""
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -394,7 +404,7 @@ class Engine:
         self._logger.warning("the session is given up here", str(error))
         self.flow.report(ErrorReported(error=ErrorInfo(code=error.code, description=error.description)))
         self.lost = error
-        self.detached = True
+        self.detached = self.log.goes_on = True
         self.saver.stop()
         self._detaching = self._loop.create_task(self._give_up(error), name="chat-core: lease lost")
         self._detaching.add_done_callback(self._on_finished)

@@ -92,6 +92,8 @@ class EventLog:
         self.epoch: int = 0
         #: True when nothing can follow: the session ended or was detached.
         self.closed: bool = False
+        #: The session goes on elsewhere: what is missing here is left to who takes it up.
+        self.goes_on: bool = False
         #: What readers are told at the end, None where the end needs no explanation.
         self.failure: Callable[[], Exception] | None = None
 
@@ -149,7 +151,7 @@ class EventLog:
 
     def _append(self, event: Event) -> None:
         assert not self.closed
-        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+        if isinstance(event, ContinuityLost) and event.counts_anew:
             self.epoch += 1
         # A position reset counts indexes anew, so the place's index follows the event, up or down.
         if event.index is not None:
@@ -316,7 +318,7 @@ class Cursor:
         """Wait for the next event; None when nothing follows."""
         self.caller = current_caller()
         while not self.cut:
-            if self._behind():
+            if not self._brought and self._behind():
                 await self._catch_up()
             event = self.take()
             if event is not None:
@@ -363,16 +365,22 @@ class Cursor:
 
     async def _bring_back(self) -> None:
         place, front, log = self._place, self._log.front, self._log
-        above, below = max(place.last_index, self._after), front.last_index + 1
+        epoch = log.epoch
+        above, below = place.last_index, front.last_index + 1
+        if place.epoch == 0:
+            above = max(above, self._after)
         brought: list[Event] = []
         if place.epoch != front.epoch:
             brought.append(ContinuityLost(after=place.last_index, reason=LossReason.POSITION_RESET))
             above = 0
         if below - above > 1:
             # The transcript has the numbering that is in force now.
-            refetch = log.refetch if front.epoch == log.epoch else None
+            refetch = log.refetch if front.epoch == epoch else None
             events = await refetch(above, below) if refetch is not None else None
-            if events is None:
+            if events is None and log.goes_on:
+                self.cut = True
+                return
+            if events is None or log.epoch != epoch:
                 brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))
             else:
                 brought.extend(events)

@@ -353,7 +353,7 @@ class Outbox:
         entry.receipt.attempts -= 1
         if entry.receipt.attempts == 0:
             self._claims.forget(entry)
-            entry.leaving = False
+            entry.leaving = entry.doubtful = False
             self._touch()
 
     async def _accepted(self, entry: Entry, reply: Reply) -> None:
@@ -483,7 +483,7 @@ class Outbox:
     def _fail(self, entry: Entry, state: ReceiptState, error: ChatError) -> None:
         if entry.receipt.echoed:
             return  # whatever this error is about: the message stands in the transcript
-        self._claims.forget(entry)
+        self._claims.fail(entry)
         entry.receipt.move(state, error=error)
         self._touch()
         if entry.adopted:

@@ -76,8 +76,8 @@ def _key(options: RedisOptions) -> Hashable:
 
 def _make(options: RedisOptions) -> redis.asyncio.Redis:
     given: dict[str, Any] = {
-        # Once more, where the server was started anew under a connection of the pool.
-        "retry": Retry(NoBackoff(), 1),
+        # Who writes has to know whether it was tried before.
+        "retry": Retry(NoBackoff(), 0),
         "max_connections": CONNECTIONS,
         "timeout": options.timeout,
         **options.connection,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import redis.asyncio
+import redis.exceptions
 
 from chat_core import (
     ErrorCode,
@@ -98,7 +100,7 @@ class RedisStorage:
         """
         with our_errors():
             async with asyncio.timeout(self._options.timeout):
-                text = await self._connection().hget(self._keys[0], "state")
+                text = await _twice(lambda: self._connection().hget(self._keys[0], "state"))
         if text is None:
             return None
         try:
@@ -170,7 +172,8 @@ class RedisStorage:
         """Run a script within the time allowed. The library's own limits count for each attempt anew."""
         with our_errors(writing=writing):
             async with asyncio.timeout(self._options.timeout if timeout is None else timeout):
-                return await self._connection().register_script(script)(keys=keys, args=arguments)
+                call = self._connection().register_script(script)
+                return await _twice(lambda: call(keys=keys, args=arguments), writing=writing)
 
     def _connection(self) -> redis.asyncio.Redis:
         if self._client is None:
@@ -196,6 +199,22 @@ class RedisStorage:
             else f"if its process is gone it is free in {left / 1000:.1f} s",
             retryable=not here,
         )
+
+
+async def _twice(ask: Callable[[], Awaitable[Any]], *, writing: bool = False) -> Any:
+    """Ask once more where the connection breaks: the server may have been started anew under it.
+
+    Where that was a write, the first attempt may have been done; a second one that is refused says nothing of it.
+    """
+    with contextlib.suppress(redis.exceptions.ConnectionError):
+        return await ask()
+    try:
+        return await ask()
+    except redis.exceptions.RedisError as error:
+        if not writing:
+            raise
+        kind = str(error).split(" ", 1)[0]  # of what it says, the rest may quote what was sent
+    raise redis.exceptions.ConnectionError(f"it broke, and the second attempt ended with {kind}")
 
 
 def make_storage(context: StorageContext) -> RedisStorage:

@@ -39,7 +39,7 @@ from chat_core import (
 )
 from chat_gms.asked import CookieBox
 from chat_gms.transfer import FileCommand
-from chat_transport_cometd._answers import Answers
+from chat_transport_cometd._answers import Answers, Watcher
 from chat_transport_cometd._bayeux.messages import Message
 from chat_transport_cometd._carriers.base import Carrier, Wire
 from chat_transport_cometd._carriers.long_polling import LongPolling
@@ -59,6 +59,9 @@ PUSH_TIMEOUT: Final = 2.0
 #: Seconds in which a message's echo, or the server's refusal, is expected after the publication was acknowledged. The
 #: acknowledgement alone says nothing about the operation's success.
 CONFIRM_TIMEOUT: Final = 2.0
+
+#: Seconds after its acknowledgement in which a command may be refused though nobody waits for its outcome.
+UNHEARD: Final = 0.5
 
 #: Seconds that closing waits for a chat whose start was given up, to leave it.
 ORPHAN_TIMEOUT: Final = 2.0
@@ -177,32 +180,32 @@ class CometdTransport:
             anchor = max((index for index in self._lasting if index < position), default=None)
             asked = anchor if anchor is not None else 1
             highest = self._highest
-
-            def is_answer(delivery: Delivery) -> bool:
-                if delivery.error is not None:
-                    return True
-                if delivery.first_index is None:
-                    # The transcript ends there. An envelope without events that says more answers something else:
-                    # the answer to this would begin with the anchor.
-                    known = delivery.batch.next_position
-                    end = asked if anchor is not None else position
-                    return known is not None and known <= end and not delivery.batch.user_data
-                return delivery.first_index == asked if anchor is not None else delivery.first_index <= position
-
-            for attempt in range(2):
-                try:
-                    async with asyncio.timeout(FETCH_TIMEOUT):
-                        delivery = await self._ask(asked, is_answer)
-                except TimeoutError as error:
-                    raise AmbiguousError("the server did not give the transcript in time") from error
-                if delivery.error is not None:
-                    raise delivery.error if not delivery.passing else AmbiguousError(delivery.error.description)
-                known = delivery.batch.next_position
-                # An answer that ends before what was received is old, or the server counts anew; a second one tells.
-                if known is None or known > highest or attempt:
-                    break
+            is_answer = self._answers.transcript(position, anchor)
+            delivery = await self._transcript(asked, is_answer)
+            known = delivery.batch.next_position
+            if known is not None and known <= highest:
+                # It ends before what was received: it is old, or the server counts anew; a second one tells.
+                delivery = await self._transcript(asked, is_answer)
             events = tuple(event for event in delivery.batch.events if event.index is None or event.index >= position)
             return evolve(delivery.batch, events=events)
+
+    async def _transcript(self, asked: int, is_answer: Watcher) -> Delivery:
+        """Ask for the transcript from what was received on, and return the good answer."""
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT):
+                delivery = await self._ask(asked, is_answer)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if asked in self._lasting:
+                self._lasting.remove(asked)  # the server may have left it out: the next time another one is taken
+            if isinstance(error, TimeoutError):
+                raise AmbiguousError("the server did not give the transcript in time") from error
+            raise
+        if (problem := delivery.error) is not None:
+            # That there is no such chat is so whatever was asked.
+            if delivery.passing and not (isinstance(problem, RefusedError) and problem.session_unknown):
+                raise AmbiguousError(problem.description)
+            raise problem
+        return delivery
 
     async def send(self, command: Command) -> Reply:
         """Publish a command and return when the server took it."""
@@ -219,7 +222,7 @@ class CometdTransport:
         if isinstance(command, LeaveCommand):
             link.hurry()
         if isinstance(command, TypingCommand | LeaveCommand):
-            with self._answers.unheard():
+            with self._answers.unheard(UNHEARD):
                 await link.publish(data)
             return Reply()
         outcome: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from chat_core._model.errors import SendError
-from chat_core._model.events import ContinuityLost, Event, LossReason, MessageReceived
+from chat_core._model.events import ContinuityLost, Event, MessageReceived
 from chat_core._session.receipts import Receipt, ReceiptState
 from chat_core._session.session import Session
 
@@ -76,7 +76,7 @@ class Outgoing:
 
     def claim(self, event: Event) -> tuple[Receipt | None, bool]:
         """Return the receipt of an event that is to be shown, and whether it is shown already."""
-        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+        if isinstance(event, ContinuityLost) and event.counts_anew:
             self._indexes.clear()
         if not isinstance(event, MessageReceived) or not event.own:
             return None, False
