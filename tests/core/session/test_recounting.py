@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
 from attrs import evolve
 
-from chat_core import AmbiguousError, ContinuityLost
+from chat_core import AmbiguousError, ContinuityLost, MessageReceived
 from chat_core._contracts.transport import Batch
+from chat_core._session.continuity import Continuity
 from chat_core._session.session import Session
 from support.backend import Backend, FakeTransport
 from support.clock import run_virtually
@@ -127,3 +129,27 @@ def test_rp04_what_left_under_an_earlier_numbering_is_saved_as_having_no_place()
 
     run_virtually(first())
     run_virtually(second())
+
+
+@pytest.mark.parametrize(("seen", "position", "anew"), [(5, 5, True), (5, 6, False), (0, 1, False), (5, None, False)])
+def test_rp15_a_restored_session_counts_anew_where_the_server_is_not_beyond_what_was_seen(
+    seen: int, position: int | None, anew: bool
+):
+    machine = Continuity(positions=True, now=0.0, restored_until=min(seen, 3), seen_until=seen)
+    events = machine.begin(Batch(next_position=position), 0.0)
+    assert [event.counts_anew for event in events if isinstance(event, ContinuityLost)] == [True] * anew
+    assert machine.epoch == int(anew)
+
+
+def test_rp15_a_recount_that_was_found_out_is_asked_about_no_more():
+    machine = Continuity(positions=True, now=0.0)
+    machine.receive(Batch(events=tuple(said(index) for index in range(1, 6)), next_position=6), 0.0)
+    machine.receive(Batch(next_position=3), 1.0)
+    assert machine.fetch_due(1.3) == 6
+    (lost,) = machine.fetched(Batch(next_position=3), 1.4)
+    assert isinstance(lost, ContinuityLost)
+    assert machine.fetch_due(5.0) is None
+
+
+def said(index: int) -> MessageReceived:
+    return MessageReceived(index=index, text="")
