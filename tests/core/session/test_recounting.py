@@ -148,6 +148,7 @@ def test_rp15_a_recount_that_was_found_out_is_asked_about_no_more():
     assert machine.fetch_due(1.3) == 6
     (lost,) = machine.fetched(Batch(next_position=3), 1.4)
     assert isinstance(lost, ContinuityLost)
+    machine.receive(Batch(events=(said(3),), next_position=4), 2.0)
     assert machine.fetch_due(5.0) is None
 
 
