@@ -400,3 +400,77 @@ def test_rp09_a_closed_outbox_leaves_nothing_running_or_waiting():
             rig.put("3")
 
     run_virtually(main())
+
+
+def test_rp09_a_transport_that_swallows_the_cancellation_is_cancelled_once_more():
+    """And no oftener than is needed."""
+
+    async def main() -> None:
+        for swallows, takes in ((0, 0.0), (1, 1.0)):
+            rig = Rig()
+            cancelled = 0
+
+            async def send(command: SendMessageCommand, swallows: int = swallows) -> Reply:
+                nonlocal cancelled
+                del command
+                while True:
+                    try:
+                        await asyncio.sleep(1000)
+                    except asyncio.CancelledError:
+                        cancelled += 1
+                        if cancelled > swallows:
+                            raise
+
+            rig.outbox._send = send
+            rig.put("1")
+            await asyncio.sleep(1)
+            began = asyncio.get_running_loop().time()
+            await rig.outbox.close()
+            assert asyncio.get_running_loop().time() - began == pytest.approx(takes)
+            assert cancelled == swallows + 1
+            assert len(asyncio.all_tasks()) == 1
+
+    run_virtually(main())
+
+
+def test_rp04_nothing_leaves_once_the_session_is_over():
+    async def main() -> None:
+        rig = Rig(connected=False)
+        receipt = rig.put("1")
+        await asyncio.sleep(1)
+        rig.flow.over = True
+        rig.flow.connected.set()
+        await asyncio.sleep(1)
+        assert (rig.sent, receipt.attempts) == ([], 0)
+        await rig.outbox.close()
+        assert receipt.state is ReceiptState.EXPIRED
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_rp04_what_was_lost_is_looked_for_until_there_is_an_answer_or_no_link_any_more(over: bool):
+    async def main() -> None:
+        rig = Rig()
+        rig.faults = [AmbiguousError("no answer")]
+        asked = 0
+
+        async def find_lost(above: int) -> tuple[Event, ...]:
+            nonlocal asked
+            del above
+            asked += 1
+            if asked == 1:
+                rig.flow.over = over
+                raise AmbiguousError("not now")
+            return ()
+
+        rig.flow.find_lost = find_lost  # type: ignore[method-assign]
+        receipt = rig.put("1")
+        await rig.outbox.drained()
+        if over:
+            assert (rig.sent, asked, receipt.state) == (["1"], 1, ReceiptState.UNKNOWN)
+        else:
+            assert (rig.sent, asked, receipt.state) == (["1", "1"], 2, ReceiptState.ACCEPTED)
+        await rig.outbox.close()
+
+    run_virtually(main())
