@@ -11,6 +11,7 @@ import chat_core
 from chat_core import AmbiguousError, ChatError, MessageReceived, SendMessageCommand
 from chat_gms import Envelope
 from chat_sandbox._backend.chats import Chat
+from chat_sandbox._http.cometd import CometdView
 from plugins.test_promises import everything, hold_a_chat, losses, texts
 from support.simulation.client import Client
 from support.simulation.loop import run_seeded
@@ -38,6 +39,72 @@ def test_rp01_the_answer_to_another_command_is_not_taken_for_the_transcript(carr
         assert losses(events) == []
 
     hold_a_chat(carrier, play)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("beside", [0.0, 0.005, 0.01, 0.02])
+@pytest.mark.parametrize("offset", [0.22, 0.24, 0.25])
+def test_rp01_nor_is_it_when_what_an_agent_says_was_taken_for_the_command_s_outcome(
+    carrier: str, offset: float, beside: float
+):
+    """Nobody waits for the command's own answer any more when that comes."""
+
+    async def play(client: Client, session: chat_core.Session, agent: Any) -> None:
+        await asyncio.sleep(20)
+        client.sandbox.faults.drop_push()
+        await agent.say("missed")
+        await agent.say("seen")
+        await asyncio.sleep(offset)
+        changing = asyncio.ensure_future(_outcome(session.set_user_data({"k": "v"})))
+        await asyncio.sleep(beside)
+        await agent.say("beside")
+        await changing
+        await asyncio.sleep(60)
+        await agent.say("later")
+        await agent.end()
+        events = await everything(session)
+        assert texts(events) == ["missed", "seen", "beside", "later"]
+        assert losses(events) == []
+
+    hold_a_chat(carrier, play)
+
+
+@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("seconds", [3.5, 5.0, 8.0])
+def test_rp04_a_server_that_takes_its_time_over_the_transcript_settles_a_message_all_the_same(
+    carrier: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+):
+    """Its answer comes when it is asked for the second time already, and from another event."""
+    send = CometdView._send
+    slow = False
+
+    def late(*given: Any) -> None:
+        if slow and "requestNotifications" in given[3:]:
+            asyncio.get_running_loop().call_later(seconds, send, *given)
+        else:
+            send(*given)
+
+    monkeypatch.setattr(CometdView, "_send", late)
+
+    async def chat() -> None:
+        nonlocal slow
+        async with Client(carrier) as client:
+            session = await chat_core.start_session(**client.options())
+            agent = await client.sandbox.next_chat()
+            await agent.join("Grace")
+            for number in range(20):
+                await agent.say(str(number))
+            await asyncio.sleep(20)
+            slow = True
+            lose_the_next_message(session)
+            receipt = await asyncio.wait_for(_outcome(session.send_message("hello")), 60)
+            assert isinstance(receipt, chat_core.Receipt)
+            assert client.sandbox.chats[0].texts.count("hello") == 1
+            slow = False
+            await agent.end()
+            await everything(session)
+
+    run_seeded(chat(), seed=1)
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -17,7 +17,7 @@ from chat_core._session.readers import EventIterator
 from chat_core._session.session import Session
 from support.backend import Backend, FakeTransport
 from support.clock import run_virtually
-from support.sessions import MemoryLog, open_session
+from support.sessions import MemoryLog, Place, open_session
 
 
 class Transcript:
@@ -263,6 +263,41 @@ def test_rp09_the_end_of_a_session_does_not_wait_for_what_is_brought_back(how: s
         else:
             assert isinstance(seen[0], ContinuityLost)
             assert seen[0].reason is LossReason.EVICTED
+
+    run_virtually(main())
+
+
+def test_rp01_rp02_what_a_reader_missed_that_a_detach_cut_off_does_not_count_as_delivered():
+    """Though another reader has it all: who takes the session up hands it over as new."""
+
+    async def main() -> None:
+        transport, place = Silent(Backend()), Place()
+        session = await open_session(transport, place=place)
+        session._engine.log._max_events = 10
+        heard: list[int | None] = []
+        session.on_event(lambda event: heard.append(event.index))
+        slow: list[int | None] = []
+        go_on = asyncio.Event()
+
+        async def read() -> None:
+            async for event in session.events():
+                slow.append(event.index)
+                if len(slow) == 2:
+                    await go_on.wait()
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(0.1)
+        for number in range(30):
+            transport.backend.agent_says(str(number))
+            await asyncio.sleep(0.01)
+        transport.takes = 1000.0
+        go_on.set()
+        await asyncio.sleep(0.05)
+        await session.detach()
+        await reading
+        assert (slow, heard[-1]) == ([1, 2], 31)
+        assert place.last is not None
+        assert place.last["delivered"] == 2
 
     run_virtually(main())
 

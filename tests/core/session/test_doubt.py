@@ -6,7 +6,16 @@ import asyncio
 
 import pytest
 
-from chat_core import AmbiguousError, ChatError, RefusedError, SendExpiredError, SendUnknownError, StorageCapacityError
+from chat_core import (
+    AmbiguousError,
+    ChatError,
+    Receipt,
+    RefusedError,
+    SendExpiredError,
+    SendRejectedError,
+    SendUnknownError,
+    StorageCapacityError,
+)
 from chat_core._contracts.providers import Capability
 from chat_core._contracts.transport import Reply, SendMessageCommand
 from chat_core._session.limits import OutboxLimits
@@ -124,19 +133,28 @@ def test_rp04_a_full_disk_keeps_nobody_from_being_told_that_a_message_never_left
     run_virtually(main())
 
 
-def test_rp04_a_second_copy_is_told_though_another_message_left_before_it_showed():
+@pytest.mark.parametrize("refused", [False, True])
+def test_rp04_a_second_copy_is_told_though_another_message_left_before_it_showed(refused: bool):
+    """Also where the server refused that one: it cannot be what shows itself."""
+
     async def main() -> None:
         backend = Backend()
         transport = FakeTransport(backend)
         session = await open_session(transport)
-        transport.faults = [("late", AmbiguousError("no answer"))]
-        first, second = await asyncio.gather(
-            *(asyncio.ensure_future(session.send_message(text)) for text in ("first", "second"))
-        )
+        transport.faults = [("late", AmbiguousError("no answer")), ("never", None)]  # type: ignore[list-item]
+        if refused:
+            transport.faults.append(("before", RefusedError("no such words")))
+        sending = [asyncio.ensure_future(session.send_message(text)) for text in ("first", "second")]
+        first, second = await asyncio.gather(*sending, return_exceptions=True)
         await asyncio.sleep(10)
-        assert backend.texts == ["first", "second", "first"]
-        assert (first.attempts, first.copies) == (2, (2, 4))
-        assert second.copies == (3,)
+        assert isinstance(first, Receipt)
+        if refused:
+            assert isinstance(second, SendRejectedError)
+            assert (backend.texts, first.attempts, first.copies) == (["first", "first"], 2, (2, 3))
+        else:
+            assert isinstance(second, Receipt)
+            assert (backend.texts, first.attempts, first.copies) == (["first", "second", "first"], 2, (2, 4))
+            assert second.copies == (3,)
         await session.leave()
 
     run_virtually(main())

@@ -85,7 +85,7 @@ class Claims:
             self.waiting.remove(entry)
 
     def fail(self, entry: Entry) -> None:
-        """Look out for a message no more that failed after it left: where it shows itself, it is nobody's copy."""
+        """Look out no more for a message that may have arrived: where it shows itself, it is nobody's copy."""
         self.forget(entry)
         self._repeated = None
 

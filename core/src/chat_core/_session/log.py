@@ -86,6 +86,8 @@ class EventLog:
         self._waiters: set[asyncio.Future[None]] = set()
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)
+        #: How far readers had come that were cut off; None while there are none.
+        self._ceiling: tuple[int, int] | None = None
         #: What the last of the readers had finished when last it was looked at, and how many there were; 0: look again.
         self._lowest = (0, 0)
         self._measured = 0
@@ -131,6 +133,8 @@ class EventLog:
         self._measured = 0
 
     def _rise(self, finished: tuple[int, int]) -> None:
+        if self._ceiling is not None:
+            finished = min(finished, self._ceiling)
         if finished > self._delivered:
             self._delivered = finished
             if self._progress is not None:
@@ -186,8 +190,13 @@ class EventLog:
     def cut_off(self) -> None:
         """End every reader where it stands: what it has not been handed is left to who takes the session up."""
         for cursor in list(self.cursors):
-            cursor.cut = True
+            self.cut(cursor)
         self._wake()
+
+    def cut(self, cursor: Cursor) -> None:
+        """End a reader where it stands. What it has not finished does not count as delivered, also when it has gone."""
+        cursor.cut = True
+        self._ceiling = cursor.finished if self._ceiling is None else min(self._ceiling, cursor.finished)
 
     def cursor(self, *, after: int = 0) -> Cursor:
         """Open a reader that sees the past first, without the events whose index is not above ``after``."""
@@ -378,7 +387,7 @@ class Cursor:
             refetch = log.refetch if front.epoch == epoch else None
             events = await refetch(above, below) if refetch is not None else None
             if events is None and log.goes_on:
-                self.cut = True
+                log.cut(self)
                 return
             if events is None or log.epoch != epoch:
                 brought.append(ContinuityLost(after=above, until=below - 1, reason=LossReason.EVICTED))

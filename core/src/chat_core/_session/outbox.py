@@ -483,7 +483,10 @@ class Outbox:
     def _fail(self, entry: Entry, state: ReceiptState, error: ChatError) -> None:
         if entry.receipt.echoed:
             return  # whatever this error is about: the message stands in the transcript
-        self._claims.fail(entry)
+        if state is ReceiptState.REJECTED:
+            self._claims.forget(entry)
+        else:
+            self._claims.fail(entry)
         entry.receipt.move(state, error=error)
         self._touch()
         if entry.adopted:

@@ -17,7 +17,6 @@ from chat_core import (
     ContinuityLost,
     Event,
     Interrupted,
-    LossReason,
     ParticipantTyping,
     Session,
     SessionEnded,
@@ -199,7 +198,7 @@ class _Connection:
                 return _link(session)  # as it is now, also for who reads this later
             case ParticipantTyping(is_typing=on, own=False, party=party):
                 return {"is": "typing", "on": on, "who": party.name if party is not None else ""}
-            case ContinuityLost(reason=LossReason.POSITION_RESET):
+            case ContinuityLost(counts_anew=True):
                 self._epoch += 1
         return event_frame(event, session=session.id, epoch=self._epoch)
 

@@ -15,7 +15,6 @@ from chat_core import (
     ContinuityLost,
     ErrorReported,
     Event,
-    LossReason,
     MessageReceived,
     NoSessionToRestore,
     SendError,
@@ -143,7 +142,7 @@ class Room:
         self._change(session)
 
     def _heard(self, event: Event) -> None:
-        if isinstance(event, ContinuityLost) and event.reason is LossReason.POSITION_RESET:
+        if isinstance(event, ContinuityLost) and event.counts_anew:
             self._storage.epoch += 1
         elif event.index is not None:
             self._position = event.index

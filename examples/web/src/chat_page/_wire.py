@@ -14,7 +14,6 @@ from chat_core import (
     FileUploaded,
     IdleAlert,
     IdleClose,
-    LossReason,
     MessageReceived,
     NicknameUpdated,
     Notice,
@@ -189,7 +188,7 @@ def event_frame(event: Event, *, session: str, epoch: int) -> Frame | None:
             shown = {"kind": "notice", "text": text or "Are you still there? The chat will be closed otherwise."}
         case Notice(text=text) | IdleClose(text=text) if text:
             shown = {"kind": "notice", "text": text}
-        case ContinuityLost(reason=reason, after=after) if reason is not LossReason.POSITION_RESET:
+        case ContinuityLost(counts_anew=False, after=after):
             shown = {"kind": "gap", "key": f"{epoch}.{after}.gap"}
         case _:
             return None

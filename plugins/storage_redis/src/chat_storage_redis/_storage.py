@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import uuid
@@ -206,14 +205,22 @@ async def _twice(ask: Callable[[], Awaitable[Any]], *, writing: bool = False) ->
 
     Where that was a write, the first attempt may have been done; a second one that is refused says nothing of it.
     """
-    with contextlib.suppress(redis.exceptions.ConnectionError):
-        return await ask()
     try:
         return await ask()
-    except redis.exceptions.RedisError as error:
+    except (redis.exceptions.AuthenticationError, redis.exceptions.AuthorizationError):
+        raise  # which are ConnectionErrors, and sure
+    except redis.exceptions.ConnectionError:
+        pass
+    try:
+        return await ask()
+    except redis.exceptions.ResponseError as error:
         if not writing:
             raise
         kind = str(error).split(" ", 1)[0]  # of what it says, the rest may quote what was sent
+    except redis.exceptions.RedisError as error:
+        if not writing:
+            raise
+        kind = type(error).__name__
     raise redis.exceptions.ConnectionError(f"it broke, and the second attempt ended with {kind}")
 
 

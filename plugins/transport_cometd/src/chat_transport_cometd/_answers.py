@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from attrs import evolve
 
+from chat_core import NotSentError
 from chat_transport_cometd._dialect import Delivery
 
 __all__ = ["Answers", "Watcher"]
@@ -36,6 +37,8 @@ class Answers:
         self._watchers.append(watcher)
         try:
             yield
+        except NotSentError:
+            raise
         except BaseException:
             with self.unheard(self._late):
                 raise
@@ -51,34 +54,31 @@ class Answers:
         finally:
             asyncio.get_running_loop().call_later(seconds, self._hear)
 
-    @property
-    def one_is_due(self) -> bool:
-        """True while one answer can come, and no other."""
-        return len(self._watchers) + self._unheard == 1
-
     def _hear(self) -> None:
         self._unheard -= 1
 
-    def transcript(self, position: int, anchor: int | None) -> Watcher:
+    @staticmethod
+    def transcript(position: int, anchor: int | None, earlier: Collection[int]) -> Watcher:
         """Return what takes the answer to a question about the transcript.
 
         Args:
             position: from which on it is wanted.
             anchor: the event from which it is asked; None where it is asked from the beginning.
+            earlier: anchors of questions whose answers may yet come, which will do as well.
         """
 
         def is_answer(delivery: Delivery) -> bool:
             if delivery.error is not None:
                 return True
             if delivery.first_index is not None:
-                return delivery.first_index == anchor if anchor is not None else delivery.first_index <= position
+                if anchor is None or delivery.first_index in earlier:
+                    return delivery.first_index <= position
+                return delivery.first_index == anchor
+            # The transcript ends there. An envelope without events that says more answers another command: this answer
+            # would begin with the anchor.
             known = delivery.batch.next_position
-            if known is None or delivery.batch.user_data:
-                return False
-            # The transcript ends there. One that goes on would begin with the anchor, unless the server leaves that
-            # out; and so does the answer to another command, where one may come.
             end = anchor if anchor is not None else position
-            return known <= end or (self.one_is_due and not delivery.batch.events)
+            return known is not None and known <= end and not delivery.batch.user_data
 
         return is_answer
 
@@ -91,7 +91,7 @@ class Answers:
         if not self._watchers:
             return False
         watchers = tuple(self._watchers)
-        if delivery.error is None or self.one_is_due:
+        if delivery.error is None or len(watchers) + self._unheard == 1:
             return any(watcher(delivery) for watcher in watchers)
         uncertain = evolve(delivery, passing=True)
         taken = [watcher(uncertain) for watcher in watchers]

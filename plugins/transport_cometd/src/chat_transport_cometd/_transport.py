@@ -97,6 +97,8 @@ class CometdTransport:
         self._fetching = asyncio.Lock()
         #: The newest lasting event received: what the transcript is asked from.
         self._lasting: list[int] = []
+        #: What it was asked from in vain.
+        self._unanswered: set[int] = set()
         self._highest = 0
         self._ended: Ended | None = None
         #: True once the visitor left or the chat ended.
@@ -180,7 +182,7 @@ class CometdTransport:
             anchor = max((index for index in self._lasting if index < position), default=None)
             asked = anchor if anchor is not None else 1
             highest = self._highest
-            is_answer = self._answers.transcript(position, anchor)
+            is_answer = self._answers.transcript(position, anchor, self._unanswered)
             delivery = await self._transcript(asked, is_answer)
             known = delivery.batch.next_position
             if known is not None and known <= highest:
@@ -191,12 +193,15 @@ class CometdTransport:
 
     async def _transcript(self, asked: int, is_answer: Watcher) -> Delivery:
         """Ask for the transcript from what was received on, and return the good answer."""
+        began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(FETCH_TIMEOUT):
                 delivery = await self._ask(asked, is_answer)
         except (TimeoutError, asyncio.CancelledError) as error:
-            if asked in self._lasting:
-                self._lasting.remove(asked)  # the server may have left it out: the next time another one is taken
+            if asked in self._lasting and asyncio.get_running_loop().time() - began >= PUSH_TIMEOUT:
+                # The server may have left it out: the next time another one is taken. Or it takes its time.
+                self._lasting.remove(asked)
+                self._unanswered.add(asked)
             if isinstance(error, TimeoutError):
                 raise AmbiguousError("the server did not give the transcript in time") from error
             raise
@@ -205,6 +210,7 @@ class CometdTransport:
             if delivery.passing and not (isinstance(problem, RefusedError) and problem.session_unknown):
                 raise AmbiguousError(problem.description)
             raise problem
+        self._unanswered.clear()
         return delivery
 
     async def send(self, command: Command) -> Reply:
