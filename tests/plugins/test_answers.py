@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +19,16 @@ from support.simulation.client import Client
 from support.simulation.loop import run_seeded
 
 CARRIERS = "cometd-websocket", "cometd-long-polling"
+
+
+@asynccontextmanager
+async def a_chat(carrier: str) -> AsyncIterator[tuple[Client, chat_core.Session, Any]]:
+    """A chat with its agent."""
+    async with Client(carrier) as client:
+        session = await chat_core.start_session(**client.options())
+        agent = await client.sandbox.next_chat()
+        await agent.join("Grace")
+        yield client, session, agent
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
@@ -88,10 +100,7 @@ def test_rp04_a_server_that_takes_its_time_over_the_transcript_settles_a_message
 
     async def chat() -> None:
         nonlocal slow
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             for number in range(20):
                 await agent.say(str(number))
             await asyncio.sleep(20)
@@ -110,10 +119,7 @@ def test_rp04_a_server_that_takes_its_time_over_the_transcript_settles_a_message
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_rp04_nor_for_the_one_in_which_a_message_is_looked_for(carrier: str):
     async def chat(offset: float) -> None:
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             await asyncio.sleep(20)
             client.sandbox.faults.lose_answer("sendMessage")
             sending = asyncio.ensure_future(_outcome(session.send_message("once")))
@@ -137,10 +143,7 @@ def test_rp04_another_command_that_is_refused_refuses_no_message(carrier: str, o
     """And what is refused is told as that, also beside another command: at once, or when it was tried alone."""
 
     async def chat(offset: float, refused: str) -> None:
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             await asyncio.sleep(20)
             client.sandbox.faults.refuse_next(refused, 100, "not wanted", count=2)
             beside = session.send_typing() if other == "typing" else session.set_user_data({"a": "b"})
@@ -169,10 +172,7 @@ def test_rp04_another_command_that_is_refused_refuses_no_message(carrier: str, o
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_rp01_rp04_a_refused_message_refuses_no_transcript(carrier: str):
     async def chat(offset: float) -> None:
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             await asyncio.sleep(20)
             client.sandbox.faults.refuse_next("sendMessage", 41, "no such words", count=2)
             client.sandbox.faults.drop_push()
@@ -195,10 +195,7 @@ def test_rp01_rp04_a_refused_message_refuses_no_transcript(carrier: str):
 @pytest.mark.parametrize("carrier", CARRIERS)
 def test_rp04_a_command_whose_caller_gave_up_refuses_no_message(carrier: str):
     async def chat(given_up: float, offset: float) -> None:
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             await asyncio.sleep(20)
             client.sandbox.faults.refuse_next("updateData", 100, "not wanted")
             beside = asyncio.ensure_future(_outcome(session.set_user_data({"a": "b"})))
@@ -244,10 +241,7 @@ def test_rp01_rp04_a_transcript_whose_anchor_the_server_leaves_out_is_an_answer(
     monkeypatch.setattr(Chat, "transcript", transcript)
 
     async def chat() -> None:
-        async with Client(carrier) as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat(carrier) as (client, session, agent):
             await agent.notice("pushed, and not kept")
             await asyncio.sleep(20)
             lose_the_next_message(session)
@@ -270,10 +264,7 @@ def test_rp07_that_there_is_no_such_chat_is_certain_whatever_was_asked(every: fl
     """Also beside a visitor who types, where the server does not say besides that the chat has ended."""
 
     async def chat() -> None:
-        async with Client("cometd-websocket") as client:
-            session = await chat_core.start_session(**client.options())
-            agent = await client.sandbox.next_chat()
-            await agent.join("Grace")
+        async with a_chat("cometd-websocket") as (client, session, agent):
             await asyncio.sleep(20)
             for operation in ("requestNotifications", "startTyping", "sendMessage"):
                 client.sandbox.faults.refuse_next(operation, 249, "no such chat", count=10**6, chat_ended=False)
