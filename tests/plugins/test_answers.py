@@ -264,7 +264,7 @@ def test_rp07_that_there_is_no_such_chat_is_certain_whatever_was_asked(every: fl
     """Also beside a visitor who types, where the server does not say besides that the chat has ended."""
 
     async def chat() -> None:
-        async with a_chat("cometd-websocket") as (client, session, agent):
+        async with a_chat("cometd-websocket") as (client, session, _):
             await asyncio.sleep(20)
             for operation in ("requestNotifications", "startTyping", "sendMessage"):
                 client.sandbox.faults.refuse_next(operation, 249, "no such chat", count=10**6, chat_ended=False)
