@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import os
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -61,8 +63,17 @@ def on_init(environment: Environment, **_: object) -> None:
 
 
 def end_when_enough(environment: Environment) -> None:
+    """End the run once Locust's CSV files show enough: it writes them once a second, and not at the end."""
     wanted = {"session": ENOUGH, "blind time": ENOUGH / 2}
-    while any(environment.stats.get(name, "chat").num_requests < count for name, count in wanted.items()):
+    while any(_written(environment, name) < count for name, count in wanted.items()):
         gevent.sleep(0.2)
-    gevent.sleep(2.5)  # Locust writes its CSV files once a second, and not at the end
     environment.runner.quit()
+
+
+def _written(environment: Environment, name: str) -> int:
+    file = Path(f"{environment.parsed_options.csv_prefix}_stats.csv")
+    if not file.exists():
+        return 0
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = {row["Name"]: row for row in csv.DictReader(lines)}
+    return int(rows.get(name, {}).get("Request Count") or 0)

@@ -39,6 +39,13 @@ def until(condition: Callable[[], object], timeout: float = 90.0) -> None:
         time.sleep(0.05)
 
 
+def requests(prefix: Path, name: str) -> int:
+    """How many of a kind the master has counted, by the files that it writes once a second."""
+    if not Path(f"{prefix}_stats.csv").exists():
+        return 0
+    return int(locusts.figures(prefix).get(name, {}).get("Request Count") or 0)
+
+
 def open_chats(sandbox: Sandbox) -> int:
     return sum(not chat.ended for chat in sandbox.chats)
 
@@ -90,6 +97,7 @@ def test_a_shift_change_comes_over_forked_workers_and_ctrl_c_ends_it(tmp_path: P
             locusts.command(
                 *("--headless", "--processes", 2, "--host", sandbox.cometd_url, "--chat-failure-ratio", 0),
                 *("--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--master-port", port),
+                *("--csv", tmp_path / "day"),
                 file=file,
             ),
             stdin=subprocess.DEVNULL,
@@ -101,7 +109,7 @@ def test_a_shift_change_comes_over_forked_workers_and_ctrl_c_ends_it(tmp_path: P
             until(lambda: open_chats(sandbox) == 9)
             until(lambda: all("Hello" in chat.texts for chat in sandbox.chats))
             # Figures reach the master with the workers' reports, and without any the run would count as failed.
-            time.sleep(3.5)
+            until(lambda: requests(tmp_path / "day", "send to echo") == 9)
             process.send_signal(signal.SIGINT)
             output, _ = process.communicate(timeout=90)
         finally:
