@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chat_gms import reading
 from chat_gms.envelope import MalformedEnvelopeError, decode_envelope
 from chat_gms.operations import Credentials
-from chat_gms.reading import MAX_DEPTH, MAX_OPENED, NotJsonError, read_envelope, read_json
+from chat_gms.reading import MAX_DEPTH, MAX_OPENED, NotJsonError, read_envelope, read_items, read_json
 from chat_gms.rest import delete_file, download_file
 
 
@@ -72,6 +72,7 @@ def reader(request, monkeypatch):
     """Each of the two readers in turn: with the extra ``chat-gms[speed]``, and without it."""
     if request.param == "python":
         monkeypatch.setattr(reading, "_load", reading._by_python)
+        monkeypatch.setattr(reading, "_items", reading._items_by_python)
     else:
         pytest.importorskip("msgspec")
 
@@ -102,3 +103,94 @@ def test_any_json_is_read_as_python_reads_it(value: Any):
     """As above, of whatever can be written."""
     text = json.dumps(value)
     assert repr(read_json(text)) == repr(read_json(text.encode())) == repr(json.loads(text))
+
+
+#: An array with more lists and objects than are read as a whole.
+MANY = ", ".join(f'{{"a": [{number}]}}' for number in range(MAX_DEPTH))
+
+
+@pytest.mark.usefixtures("reader")
+def test_items_are_those_of_json_loads():
+    """Of long arrays and short ones, with blanks wherever there may be some, and of what msgspec refuses."""
+    for text in (
+        *(
+            f"[{MANY}]",
+            f" \n[{MANY}]",
+            f"[\t{MANY}\r\n,1 , NaN,2\n] \n",
+            f'["\\ud800", {MANY}, "[{{", 1e400]',
+            f"[[{MANY}]]",
+        ),
+        *("[]", " [ ] ", "[1,2]", "[[]]", "[NaN]"),
+    ):
+        for data in (text, *(text.encode(encoding) for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32-le"))):
+            assert repr(list(read_items(data))) == repr(json.loads(data)), data[:20]
+    for text in ("5", '{"a": [1]}', f'{{"a": [{MANY}]}}', "null"):
+        assert list(read_items(text)) == [json.loads(text)]
+
+
+@pytest.mark.usefixtures("reader")
+@pytest.mark.parametrize(
+    "end", ["", ",", ",]", ", 1", "]]", "] 1", " 1]", ", x]", "}", ": 1]", ", 01]", '"', ", 1e]", ', "\x01"]', "]\x00"]
+)
+def test_what_stands_before_the_broken_place_may_be_had(end):
+    """An array that breaks off gives its items up to there, or none, and then it is no JSON."""
+    items = []
+    with pytest.raises(NotJsonError):
+        items.extend(read_items(f"[{MANY}{end}"))
+    with pytest.raises(NotJsonError):
+        list(read_items(f"[{MANY}{end}".encode()))
+    expected = json.loads(f"[{MANY}]")
+    assert items[: len(expected)] == expected[: len(items)]
+
+
+@pytest.mark.usefixtures("reader")
+def test_rp11_items_are_as_deep_as_the_whole_may_be():
+    """The list around them counts."""
+    just = "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1)
+    assert list(read_items(f"[{just}, {just}]")) == json.loads(f"[{just}, {just}]")
+    with pytest.raises(NotJsonError, match="deep"):
+        list(read_items(f"[{just}, [{just}]]"))
+    with pytest.raises(NotJsonError, match="too many"):
+        list(read_items("[" + "{}," * MAX_OPENED + "{}]"))
+    for brackets in ("[" * 100_000, f"[{MANY}, " + "[" * 100_000, f"[{MANY}, " + '{"a":' * 1000):
+        with pytest.raises(NotJsonError):
+            list(read_items(brackets))
+
+
+@pytest.mark.usefixtures("reader")
+def test_an_item_may_be_gone_before_the_next_is_read():
+    """Each is read when it is asked for."""
+    items = read_items(f"[{MANY}, ")
+    assert [next(items), next(items)] == [{"a": [0]}, {"a": [1]}]
+
+
+@pytest.mark.usefixtures("reader")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.recursive(st.none() | st.integers() | st.floats() | st.text(), st.lists)),
+    st.integers(0),
+    st.sampled_from(["", "[", "]", "{", "}", ",", '"', "\\", " ", "1", ":"]),
+)
+def test_any_array_is_read_as_python_reads_it_or_not_at_all(values: list[Any], place: int, damage: str):
+    """Whatever is put into it anywhere: what json.loads reads is read, and what it refuses is refused."""
+    text = json.dumps(values + json.loads(f"[{MANY}]"))
+    place %= len(text)
+    text = text[:place] + damage + text[place:]
+    try:
+        expected = json.loads(text)
+    except ValueError:
+        with pytest.raises(NotJsonError):
+            list(read_items(text))
+    else:
+        assert repr(list(read_items(text))) == repr(list(read_items(text.encode()))) == repr(expected)
+
+
+@pytest.mark.parametrize("data", [b"[" + MANY.encode() + b', "canary', f"[{MANY}, canary]", f'[{MANY}, "canary"'])
+def test_rp10_an_error_among_items_holds_nothing_of_the_text(data):
+    """As of the whole."""
+    with pytest.raises(NotJsonError) as caught:
+        list(read_items(data))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "canary" not in f"{error!r} {error} {vars(error)}"
+        error = error.__cause__ or error.__context__

@@ -12,12 +12,24 @@ from chat_transport_cometd._bayeux.engine import Connected, Delivered, Engine, F
 from chat_transport_cometd._bayeux.messages import MAX_MESSAGES, decode, encode, parse_error
 
 
+def received(engine, messages, now=0.0):
+    """Have the engine take messages; returns what came of them."""
+    happenings = [engine.take(message, now=now) for message in messages]
+    return [happening for happening in happenings if happening is not None]
+
+
+def read(data):
+    """Read all messages of a frame."""
+    return list(decode(data))
+
+
 def connected(**options: bool) -> Engine:
     engine = Engine(**options)
     request = engine.handshake(["websocket", "long-polling"], now=1000)
     ext = {"ack": True} if options.get("ack") else {}
-    engine.received(
-        [{"id": request["id"], "channel": "/meta/handshake", "successful": True, "clientId": "c1", "ext": ext}]
+    received(
+        engine,
+        [{"id": request["id"], "channel": "/meta/handshake", "successful": True, "clientId": "c1", "ext": ext}],
     )
     return engine
 
@@ -48,7 +60,7 @@ def test_a_handshake_answer_brings_the_client_id():
     """Every later request carries it."""
     engine = Engine()
     request = engine.handshake(["websocket"], now=0)
-    (happening,) = engine.received([ok(request, clientId="abc", supportedConnectionTypes=["websocket", 7])])
+    (happening,) = received(engine, [ok(request, clientId="abc", supportedConnectionTypes=["websocket", 7])])
     assert happening == Handshaken(request="1", connection_types=("websocket",))
     assert engine.subscribe("/x")["clientId"] == "abc"
 
@@ -58,7 +70,7 @@ def test_a_handshake_without_a_usable_client_id_failed(client_id):
     """Success without a clientId is none."""
     engine = Engine()
     request = engine.handshake(["websocket"], now=0)
-    (happening,) = engine.received([ok(request, clientId=client_id)])
+    (happening,) = received(engine, [ok(request, clientId=client_id)])
     assert isinstance(happening, Failed)
     assert engine.client_id is None
 
@@ -67,8 +79,8 @@ def test_a_refused_handshake_is_no_unknown_session_even_if_advised_to_shake_hand
     """Faye advises handshake with a refusal; who obeys loops."""
     engine = Engine()
     request = engine.handshake(["websocket"], now=0)
-    (happening,) = engine.received(
-        [ok(request) | {"successful": False, "error": "401::no", "advice": {"reconnect": "handshake"}}]
+    (happening,) = received(
+        engine, [ok(request) | {"successful": False, "error": "401::no", "advice": {"reconnect": "handshake"}}]
     )
     assert isinstance(happening, Failed)
     assert not happening.session_unknown
@@ -88,7 +100,7 @@ def test_there_is_never_a_second_connect_while_one_is_out():
     assert engine.connect_is_out
     with pytest.raises(AssertionError):
         engine.connect()
-    assert engine.received([ok(request)]) == [Connected(request=request["id"])]
+    assert received(engine, [ok(request)]) == [Connected(request=request["id"])]
     assert not engine.connect_is_out
     assert "advice" not in engine.connect()
 
@@ -97,7 +109,7 @@ def test_an_event_with_the_id_of_our_connect_does_not_end_it():
     """An event may carry any id; only ``successful`` makes a reply."""
     engine = connected()
     request = engine.connect()
-    (happening,) = engine.received([{"channel": "/x", "id": request["id"], "data": {}}])
+    (happening,) = received(engine, [{"channel": "/x", "id": request["id"], "data": {}}])
     assert isinstance(happening, Delivered)
     assert engine.connect_is_out
 
@@ -106,25 +118,25 @@ def test_a_reply_on_another_channel_with_our_id_answers_nothing():
     """Id and channel must both agree."""
     engine = connected()
     request = engine.publish("/x", {})
-    assert engine.received([{"channel": "/y", "id": request["id"], "successful": True}]) == []
-    assert engine.received([ok(request)]) == [Replied(request=request["id"], message=ok(request))]
+    assert received(engine, [{"channel": "/y", "id": request["id"], "successful": True}]) == []
+    assert received(engine, [ok(request)]) == [Replied(request=request["id"], message=ok(request))]
 
 
 def test_a_reply_counts_once():
     """The second copy of an answer is nobody's."""
     engine = connected()
     request = engine.publish("/x", {})
-    assert len(engine.received([ok(request), ok(request)])) == 1
+    assert len(received(engine, [ok(request), ok(request)])) == 1
 
 
 def test_a_reply_without_id_answers_the_request_of_its_channel():
     """Some servers leave the id out."""
     engine = connected()
     request = engine.subscribe("/x")
-    (happening,) = engine.received([{"channel": "/meta/subscribe", "successful": True}])
+    (happening,) = received(engine, [{"channel": "/meta/subscribe", "successful": True}])
     assert isinstance(happening, Replied)
     assert happening.request == request["id"]
-    assert engine.received([{"channel": "/meta/subscribe", "successful": True}]) == []
+    assert received(engine, [{"channel": "/meta/subscribe", "successful": True}]) == []
 
 
 def test_events_may_come_before_or_after_the_connect_reply():
@@ -134,13 +146,13 @@ def test_events_may_come_before_or_after_the_connect_reply():
         request = engine.connect()
         messages = [ok(request)]
         messages.insert(place, {"channel": "/x", "data": 1})
-        kinds = [type(happening) for happening in engine.received(messages)]
+        kinds = [type(happening) for happening in received(engine, messages)]
         assert kinds == ([Delivered, Connected] if place == 0 else [Connected, Delivered])
 
 
 def test_a_meta_message_that_does_not_say_how_it_went_is_passed_over():
     """Neither a reply nor an event."""
-    assert connected().received([{"channel": "/meta/connect", "id": "2"}]) == []
+    assert received(connected(), [{"channel": "/meta/connect", "id": "2"}]) == []
 
 
 @pytest.mark.parametrize("error", ["402::Unknown client", "402::session_unknown", "401:abc:Unknown client"])
@@ -151,7 +163,7 @@ def test_402_and_401_mean_an_unknown_session_with_or_without_advice(error, kind)
     request = {"publish": lambda: engine.publish("/x", {}), "subscribe": lambda: engine.subscribe("/x")}.get(
         kind, engine.connect
     )()
-    (happening,) = engine.received([ok(request) | {"successful": False, "error": error}])
+    (happening,) = received(engine, [ok(request) | {"successful": False, "error": error}])
     assert isinstance(happening, Failed)
     assert happening.session_unknown
 
@@ -160,7 +172,7 @@ def test_a_refused_publication_leaves_the_session_alone():
     """403 is about the message, not about the session."""
     engine = connected()
     request = engine.publish("/x", {})
-    (happening,) = engine.received([ok(request) | {"successful": False, "error": "403:denied:create denied"}])
+    (happening,) = received(engine, [ok(request) | {"successful": False, "error": "403:denied:create denied"}])
     assert isinstance(happening, Failed)
     assert not happening.session_unknown
 
@@ -170,7 +182,7 @@ def test_the_advice_handshake_with_a_failed_connect_means_an_unknown_session():
     engine = connected()
     request = engine.connect()
     answer = ok(request) | {"successful": False, "error": "500::x", "advice": {"reconnect": "handshake"}}
-    assert engine.received([answer])[0].session_unknown
+    assert received(engine, [answer])[0].session_unknown
 
 
 def test_advice_is_merged_in_milliseconds():
@@ -216,7 +228,7 @@ def test_no_advice_lasts_longer_than_an_hour():
 def test_advice_beside_an_event_is_not_the_server_s():
     """CometD hands a publisher's extra fields on: another client must not steer us."""
     engine = connected()
-    engine.received([{"channel": "/x", "data": 1, "advice": {"reconnect": "none", "interval": 99000}}])
+    received(engine, [{"channel": "/x", "data": 1, "advice": {"reconnect": "none", "interval": 99000}}])
     assert engine.advice == Advice()
 
 
@@ -226,10 +238,10 @@ def test_acknowledgements_count_from_minus_one_to_the_last_batch():
     assert engine.acknowledges
     request = engine.connect()
     assert request["ext"] == {"ack": -1}
-    engine.received([ok(request, ext={"ack": 4})])
+    received(engine, [ok(request, ext={"ack": 4})])
     request = engine.connect()
     assert request["ext"] == {"ack": 4}
-    engine.received([ok(request, ext={"ack": "x"})])
+    received(engine, [ok(request, ext={"ack": "x"})])
     assert engine.connect()["ext"] == {"ack": 4}
 
 
@@ -238,7 +250,7 @@ def test_acknowledgements_are_off_unless_both_want_them():
     assert "ext" not in connected().connect()
     engine = Engine(ack=True)
     request = engine.handshake(["websocket"], now=0)
-    engine.received([ok(request, clientId="c")])
+    received(engine, [ok(request, clientId="c")])
     assert "ext" not in engine.connect()
 
 
@@ -246,7 +258,7 @@ def test_acknowledgements_enabled_with_a_batch_number_are_understood():
     """The answer may be an object."""
     engine = Engine(ack=True)
     request = engine.handshake(["websocket"], now=0)
-    engine.received([ok(request, clientId="c", ext={"ack": {"enabled": True, "batch": 1}})])
+    received(engine, [ok(request, clientId="c", ext={"ack": {"enabled": True, "batch": 1}})])
     assert engine.acknowledges
 
 
@@ -254,13 +266,13 @@ def test_a_new_session_counts_acknowledgements_anew():
     """And forgets advice and what was out."""
     engine = connected(ack=True)
     request = engine.connect()
-    engine.received([ok(request, ext={"ack": 4}, advice={"interval": 500})])
+    received(engine, [ok(request, ext={"ack": 4}, advice={"interval": 500})])
     engine.publish("/x", {})
     engine.begin(ack=True)
     assert engine.client_id is None
     assert engine.advice == Advice()
     request = engine.handshake(["long-polling"], now=0)
-    engine.received([ok(request, clientId="c2", ext={"ack": True})])
+    received(engine, [ok(request, clientId="c2", ext={"ack": True})])
     assert engine.connect()["ext"] == {"ack": -1}
 
 
@@ -268,7 +280,7 @@ def test_timesync_tells_the_server_s_clock():
     """Offset = ts - tc - lag, lag = (now - tc - p) / 2."""
     engine = Engine(timesync=True)
     request = engine.handshake(["websocket"], now=1000)
-    engine.received([ok(request, clientId="c", ext={"timesync": {"tc": 1000, "ts": 5010, "p": 4}})], now=1024)
+    received(engine, [ok(request, clientId="c", ext={"timesync": {"tc": 1000, "ts": 5010, "p": 4}})], now=1024)
     assert engine.clock_offset == 4000.0
 
 
@@ -277,7 +289,7 @@ def test_a_senseless_timesync_is_passed_over(told):
     """Huge numbers included."""
     engine = Engine(timesync=True)
     request = engine.handshake(["websocket"], now=1000)
-    assert engine.received([ok(request, clientId="c", ext={"timesync": told})], now=1.0)
+    assert received(engine, [ok(request, clientId="c", ext={"timesync": told})], now=1.0)
     assert engine.clock_offset is None
 
 
@@ -287,15 +299,15 @@ def test_a_forgotten_request_is_answered_no_more():
     first, second = engine.publish("/x", 1), engine.connect()
     engine.abandon(first["id"])
     assert engine.forget() == [second["id"]]
-    assert engine.received([ok(first), ok(second)]) == []
+    assert received(engine, [ok(first), ok(second)]) == []
     assert engine.unsubscribe("/x").items() >= {"channel": "/meta/unsubscribe", "subscription": "/x"}.items()
     assert engine.disconnect()["channel"] == "/meta/disconnect"
 
 
 def test_a_lone_object_is_a_message_too():
     """Servers may answer without the array."""
-    assert decode(b'{"channel":"/x"}') == [{"channel": "/x"}]
-    assert decode("[]") == []
+    assert read(b'{"channel":"/x"}') == [{"channel": "/x"}]
+    assert read("[]") == []
 
 
 @pytest.mark.parametrize(
@@ -315,23 +327,23 @@ def test_a_lone_object_is_a_message_too():
 def test_rp11_what_is_no_bayeux_is_a_protocol_error(data):
     """Nothing else is raised."""
     with pytest.raises(ProtocolError):
-        decode(data)
+        read(data)
 
 
 def test_rp11_one_array_is_bounded():
     """So many messages at once are no chat."""
-    with pytest.raises(ProtocolError, match="at most"):
-        decode(json.dumps([{"channel": "/x"}] * (MAX_MESSAGES + 1)))
+    with pytest.raises(ProtocolError, match="more than"):
+        read(json.dumps([{"channel": "/x"}] * (MAX_MESSAGES + 1)))
 
 
 def test_rp10_a_damaged_message_is_not_quoted():
     """It may hold keys and message text; a page of HTML may be shown."""
     for data in ('[{"data":{"secureKey":"canary"', b'{"data":{"secureKey":"canary"}}', '["canary"]'):
         with pytest.raises(ProtocolError) as caught:
-            decode(data)
+            read(data)
         assert "canary" not in str(caught.value)
     with pytest.raises(ProtocolError, match="<title>Oops"):
-        decode("<title>Oops</title>")
+        read("<title>Oops</title>")
 
 
 def test_lone_surrogates_are_written_as_escapes():
@@ -404,7 +416,7 @@ def test_rp11_no_answer_breaks_the_engine_and_no_publication_is_lost_or_doubled(
                 assert message["id"] not in seen
                 seen.add(message["id"])
                 out.add(message["id"])
-        for happening in engine.received(messages, now=2):
+        for happening in received(engine, messages, now=2):
             if not isinstance(happening, Delivered):
                 assert happening.request in out
                 out.remove(happening.request)
@@ -416,7 +428,7 @@ def test_rp11_no_answer_breaks_the_engine_and_no_publication_is_lost_or_doubled(
 def test_rp11_no_bytes_raise_anything_but_protocol_error(data):
     """A parser raises ProtocolError or nothing."""
     try:
-        messages = decode(data)
+        messages = read(data)
     except ProtocolError:
         return
     assert all(isinstance(message["channel"], str) for message in messages)

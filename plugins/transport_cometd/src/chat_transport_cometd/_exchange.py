@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from chat_core import AmbiguousError, Log
@@ -226,12 +226,16 @@ class Exchange:
         if timer is not None:
             timer.cancel()
 
-    def _received(self, messages: list[Message]) -> None:
-        replies = [message for message in messages if "successful" in message]
-        for message in replies:
-            self._answered(message.get("id"))
+    def _received(self, messages: Iterable[Message]) -> None:
         delivered = False
-        for happening in self._engine.received(messages, now=time.time() * 1000 if replies else 0.0):
+        for message in messages:
+            now = 0.0
+            if "successful" in message:
+                self._answered(message.get("id"))
+                now = time.time() * 1000
+            happening = self._engine.take(message, now=now)
+            if happening is None:
+                continue
             if isinstance(happening, Delivered):
                 if not delivered:
                     delivered = True

@@ -199,11 +199,8 @@ class Engine:
             message["ext"] = dict(ext)
         return message
 
-    def received(self, messages: Sequence[Message], *, now: float = 0.0) -> list[Happening]:
-        """Take what the server sent. ``now``: milliseconds since 1970, for the time extension."""
-        return [happening for message in messages if (happening := self._take(message, now)) is not None]
-
-    def _take(self, message: Message, now: float) -> Happening | None:
+    def take(self, message: Message, *, now: float = 0.0) -> Happening | None:
+        """Take a message of the server. ``now``: milliseconds since 1970, for the time extension."""
         channel = message["channel"]
         if "successful" not in message:
             if channel.startswith("/meta/"):
@@ -236,7 +233,7 @@ class Engine:
         request = next((key for key, pending in self._pending.items() if pending.channel == channel), None)
         if request is None:
             return None
-        return self._take({**message, "id": request, "advice": None}, 0.0)
+        return self.take({**message, "id": request, "advice": None})
 
     def _failed(self, message: Message, request: str, channel: str) -> Failed:
         error = parse_error(message)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
 from chat_core import ProtocolError
-from chat_gms.reading import NotJsonError, read_json
+from chat_gms.reading import NotJsonError, read_items
 
 __all__ = ["BayeuxError", "Message", "decode", "encode", "parse_error"]
 
@@ -42,23 +42,21 @@ def encode(messages: list[Message]) -> str:
     return text
 
 
-def decode(data: str | bytes) -> list[Message]:
-    """Read a JSON array of messages, or a lone one.
+def decode(data: str | bytes) -> Iterator[Message]:
+    """Read a JSON array of messages, or a lone one; each when it is asked for.
 
     Raises:
-        ProtocolError: it is not Bayeux.
+        ProtocolError: it is not Bayeux. Messages before the place where that shows may have been yielded.
     """
     try:
-        value = read_json(data)
+        for number, message in enumerate(read_items(data), 1):
+            if number > MAX_MESSAGES:
+                raise ProtocolError(f"the server sent more than {MAX_MESSAGES} messages at once")
+            if not isinstance(message, dict) or not isinstance(message.get("channel"), str):
+                raise ProtocolError("not a Bayeux server: the answer is JSON, but no Bayeux message")
+            yield message
     except NotJsonError as error:
         raise ProtocolError(f"not a Bayeux server: the answer is no JSON ({error}){_begin(data)}") from None
-    messages = value if isinstance(value, list) else [value]
-    if len(messages) > MAX_MESSAGES:
-        raise ProtocolError(f"the server sent {len(messages)} messages at once; at most {MAX_MESSAGES} are taken")
-    for message in messages:
-        if not isinstance(message, dict) or not isinstance(message.get("channel"), str):
-            raise ProtocolError("not a Bayeux server: the answer is JSON, but no Bayeux message")
-    return messages
 
 
 def parse_error(message: Mapping[str, Any]) -> BayeuxError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -43,11 +43,11 @@ class Wire:
     """What a carrier tells the link.
 
     Attributes:
-        messages: called with what arrived.
+        messages: called with what arrived; what ``decode`` raises while they are read passes through.
         lost: called once with the reason when the carrier broke by itself.
     """
 
-    messages: Callable[[list[Message]], None]
+    messages: Callable[[Iterable[Message]], None]
     lost: Callable[[str], None]
 
 

@@ -115,14 +115,13 @@ class LongPolling:
         if answer.status != _OK:
             raise self._refused(answer)
         try:
-            received = decode(answer.body)
+            self._wire.messages(decode(answer.body))
         except ProtocolError as error:
             if self._spoke_bayeux:
                 # A proxy in between: nobody can tell what became of the request.
                 raise AmbiguousError(f"the answer to a request was not Bayeux: {error.description}") from error
             raise ProtocolError(f"{self._url}: {error.description}", advice="check the path of server_url") from error
         self._spoke_bayeux = True
-        self._wire.messages(received)
 
     async def aclose(self) -> None:
         """Close every connection, a held poll included, whatever becomes of whoever waits for that.

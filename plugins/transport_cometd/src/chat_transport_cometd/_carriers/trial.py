@@ -26,7 +26,8 @@ class Trial:
     def __init__(self, make: Callable[[Wire], Carrier], *, timeout: float) -> None:
         self._arrived: asyncio.Queue[list[Message] | str] = asyncio.Queue()
         self._timeout = timeout
-        self.carrier = make(Wire(messages=self._arrived.put_nowait, lost=self._arrived.put_nowait))
+        put = self._arrived.put_nowait
+        self.carrier = make(Wire(messages=lambda messages: put(list(messages)), lost=put))
         self.engine = Engine()
 
     async def __aenter__(self) -> Self:
@@ -67,8 +68,9 @@ class Trial:
                 item = await self._arrived.get()
                 if isinstance(item, str):
                     raise TimeoutError(item)
-                for happening in self.engine.received(item):
-                    if getattr(happening, "request", None) == message["id"]:
+                for arrived in item:
+                    happening = self.engine.take(arrived)
+                    if happening is not None and getattr(happening, "request", None) == message["id"]:
                         return happening
 
 
