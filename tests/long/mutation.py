@@ -65,7 +65,7 @@ TARGETS = (
     _session("continuity", "continuity", "recounting flow without_positions session saved_outbox"),
     _session("outbox", "outbox session saved_outbox", "detaching_outbox recounting without_positions lease owners"),
     _session("claims", "outbox recounting saved_outbox", "session detaching_outbox owners"),
-    _session("shown", "detaching_outbox saved_outbox", "outbox session lease owners"),
+    _session("shown", "shown detaching_outbox saved_outbox", "outbox session lease owners"),
     _session("flow", "flow session", "recounting outbox lease files saved_state"),
     Target("core/src/chat_core/_model/backoff.py", ("tests/core/model/test_backoff.py",)),
 )

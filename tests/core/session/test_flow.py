@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from chat_core._contracts.transport import Batch, Ended, Opened
-from chat_core._model.errors import ErrorCode, RefusedError
+from chat_core._model.errors import AmbiguousError, ErrorCode, RefusedError
 from chat_core._model.events import (
     ContinuityLost,
     EndReason,
@@ -31,13 +33,19 @@ class Transport:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
         self.fetches = 0
+        #: From where the transcript was asked for last, and its events.
+        self.asked: int | None = None
+        self.transcript: tuple[Event, ...] = ()
+        #: Seconds until it comes.
+        self.takes = 0.01
 
     async def fetch(self, position: int) -> Batch:
         self.fetches += 1
-        await asyncio.sleep(0.01)
+        self.asked = position
+        await asyncio.sleep(self.takes)
         if self.failures:
             raise self.failures.pop(0)
-        return Batch(next_position=position)
+        return Batch(events=self.transcript, next_position=position)
 
     async def incoming(self) -> AsyncIterator[Any]:
         await asyncio.Event().wait()
@@ -63,6 +71,15 @@ def rig() -> tuple[Flow, Transport, Log]:
     )
     flow.begin(Opened(session_id="1", batch=Batch(events=(MessageReceived(index=1, text="x"),), next_position=2)))
     return flow, transport, log
+
+
+async def lose_two_events(flow: Flow, transport: Transport, log: Log) -> None:
+    """The fourth event comes, and the transcript is refused until the session gives the second and third up."""
+    transport.failures = [RefusedError("no transcript")] * 1000
+    flow.receive(Batch(events=(MessageReceived(index=4, text="x"),), next_position=5))
+    while not any(isinstance(event, ContinuityLost) for event in log):
+        await asyncio.sleep(1)
+    transport.failures.clear()
 
 
 def test_the_position_is_the_highest_settled_index():
@@ -173,5 +190,94 @@ def test_rp01_many_small_batches_let_the_readers_have_a_turn_too():
         await flow.stop()
         return seen
 
-    seen = run_virtually(run())
+    async def main() -> list[Event]:
+        began = asyncio.get_running_loop().time()
+        seen = await run()
+        assert asyncio.get_running_loop().time() < began + 0.5, "a turn takes no time"
+        return seen
+
+    seen = run_virtually(main())
     assert [event.index for event in seen[:-1]] == list(range(1, 2001))
+
+
+def test_something_can_be_sent_while_there_is_a_link_and_the_session_is_not_over():
+    """Neither before nor after, whatever the other of the two is."""
+
+    async def main() -> None:
+        flow, _, _ = rig()
+        assert flow.is_open
+        flow._machine.link_down(1000.0)
+        assert not flow.is_open
+        flow._machine.link_up(1000.0)
+        assert flow.is_open
+        flow.end_now(EndReason.LEFT)
+        assert flow.link_is_up
+        assert not flow.is_open
+        await flow.stop()
+
+        flow, _, _ = rig()
+        await flow.stop()
+        assert flow.link_is_up
+        assert not flow.is_open
+
+    run_virtually(main())
+
+
+def test_rp09_stopping_waits_until_the_fetch_has_been_given_up():
+    """A transport that needs a moment for that is not used by anything any more when its owner closes it."""
+
+    async def main() -> None:
+        flow, transport, _ = rig()
+        stages: list[str] = []
+
+        async def fetch(position: int) -> Batch:
+            stages.append("begun")
+            try:
+                return await Transport.fetch(transport, position)
+            finally:
+                await asyncio.sleep(0.5)
+                stages.append("given up")
+
+        transport.fetch = fetch  # type: ignore[method-assign]
+        reading = asyncio.create_task(flow.read_back())
+        await asyncio.sleep(0.001)
+        assert stages == ["begun"]
+        await flow.stop()
+        assert stages == ["begun", "given up"]
+        assert not await reading
+
+    run_virtually(main())
+
+
+def test_rp01_what_was_declared_lost_is_found_in_the_transcript_and_nothing_else():
+    """Not what was seen, nor what has no place in the order."""
+
+    async def main() -> None:
+        flow, transport, log = rig()
+        assert await flow.find_lost(0) == ()
+        assert transport.fetches == 0
+        await lose_two_events(flow, transport, log)
+        transport.transcript = (
+            *(MessageReceived(index=index, text="found") for index in (2, 3, 4)),
+            MessageReceived(text="without a place"),
+        )
+        assert [event.index for event in await flow.find_lost(1)] == [2, 3]
+        assert transport.asked == 2
+        assert await flow.find_lost(3) == ()
+        await flow.stop()
+
+    run_virtually(main())
+
+
+def test_rp04_a_transcript_that_does_not_come_says_nothing():
+    """Whether a message stands in it stays open."""
+
+    async def main() -> None:
+        flow, transport, log = rig()
+        await lose_two_events(flow, transport, log)
+        transport.takes = 1000.0
+        with pytest.raises(AmbiguousError, match="in time"):
+            await flow.find_lost(1)
+        await flow.stop()
+
+    run_virtually(main())
