@@ -96,17 +96,7 @@ def read_json(data: str | bytes) -> Any:
         NotJsonError: it is none, has a number of thousands of digits, is nested deeper than ``MAX_DEPTH`` or has more
             than ``MAX_OPENED`` lists and objects.
     """
-    opened = _opened(data)
-    try:
-        value = _load(data)
-    except (ValueError, RecursionError) as error:
-        kind = type(error).__name__
-    else:
-        if opened <= MAX_DEPTH or not _is_deep(value, MAX_DEPTH):
-            return value
-        kind = _TOO_DEEP
-    # Raised out here, so that it is not chained: a decoding error's repr is the whole text, with its secrets (RP-10).
-    raise NotJsonError(kind)
+    return _whole(data, _opened(data))
 
 
 def read_items(data: str | bytes) -> Iterator[Any]:
@@ -121,7 +111,7 @@ def read_items(data: str | bytes) -> Iterator[Any]:
     opened = _opened(data)
     text = _array(data) if opened > MAX_DEPTH else None
     if text is None:
-        value = read_json(data)
+        value = _whole(data, opened)
         yield from value if isinstance(value, list) else (value,)
         return
     try:
@@ -135,6 +125,19 @@ def read_items(data: str | bytes) -> Iterator[Any]:
     except (ValueError, RecursionError) as error:
         kind = type(error).__name__
     raise NotJsonError(kind)  # out here: as above
+
+
+def _whole(data: str | bytes, opened: int) -> Any:
+    try:
+        value = _load(data)
+    except (ValueError, RecursionError) as error:
+        kind = type(error).__name__
+    else:
+        if opened <= MAX_DEPTH or not _is_deep(value, MAX_DEPTH):
+            return value
+        kind = _TOO_DEEP
+    # Raised out here, so that it is not chained: a decoding error's repr is the whole text, with its secrets (RP-10).
+    raise NotJsonError(kind)
 
 
 def _opened(data: str | bytes) -> int:
