@@ -94,6 +94,20 @@ def _idle(carrier: str, sessions: int, *, tls: bool = False, quick: bool = True)
     )
 
 
+def _opening(carrier: str, sessions: int) -> Figure:
+    """The processor time of opening many sessions, which is to grow as they do; of the same run as their memory."""
+    return Figure(
+        name=f"open-{carrier}-{sessions}",
+        what=f"processor time of opening a session, {_CARRIERS[carrier]}, {sessions:,} sessions, ms",
+        test="idle",
+        carrier=carrier,
+        count=sessions,
+        value="open_cpu_ms",
+        clients=("chat-core", "noloop"),
+        quick=False,
+    )
+
+
 _CARRIERS = {"ws": "WebSocket", "lp": "long polling", "rest": "REST"}
 
 FIGURES: tuple[Figure, ...] = (
@@ -182,9 +196,8 @@ FIGURES: tuple[Figure, ...] = (
         server="sandbox",
         bars=(Bar(at_most=0.15),),
     ),
-    _idle("ws", 100, quick=False),
-    _idle("ws", 5000, quick=False),
-    _idle("lp", 5000, quick=False),
+    *(_idle(carrier, sessions, quick=False) for sessions in (100, 5000) for carrier in ("ws", "lp")),
+    *(_opening(carrier, sessions) for sessions in (100, 5000) for carrier in ("ws", "lp")),
 )
 
 

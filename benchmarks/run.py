@@ -242,7 +242,7 @@ def _write(told: list[dict[str, Any]], began: dt.datetime, rounds: int) -> None:
     kept |= {one["name"]: {**one, **where} for one in told}
     order = [*(command.name for command in COMMANDS), *(figure.name for figure in FIGURES)]
     figures = [kept[name] for name in order if name in kept]
-    REPORT.write_text(json.dumps({"figures": figures}, indent=2) + "\n", "utf-8")
+    REPORT.write_text(json.dumps({**before, "figures": figures}, indent=2) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

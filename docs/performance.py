@@ -14,6 +14,8 @@ REPORT = Path(__file__).parent / "measured" / "performance.json"
 #: Pixels of the picture: a row, a name, the longest bar.
 ROW, NAMES, LONGEST = 20, 300, 360
 COLOURS = {"chat-core": "#4477aa", "noloop": "#ee6677", "cometd.js": "#ccbb44", "floor": "#bbbbbb"}
+#: How far the cost of a session may change from 100 sessions to 5,000.
+_LINEAR = 0.2
 #: Figures in the picture, with words that are short.
 SHOWN = {
     "burst-ws": "events per second, WebSocket",
@@ -73,6 +75,7 @@ def page() -> str:
         "BARS": str(bars),
         "PYTHON": figures[0]["python"],
         "CORES": str(figures[0]["cores"]),
+        "BREAKDOWN": _breakdown(),
         "GROWTH": _growth({figure["name"]: figure for figure in figures}),
         "FIGURES": "\n".join(_section(figure) for figure in figures).rstrip(),
     }.items():
@@ -80,14 +83,29 @@ def page() -> str:
     return text
 
 
+def _breakdown() -> str:
+    """Say where the time of an event goes."""
+    found = json.loads(REPORT.read_text("utf-8"))["breakdown"]
+    rows = "\n".join(f"| {name} | {value:.1f} |" for name, value in found["microseconds"].items())
+    return f"""| stage | µs |
+| --- | --- |
+{rows}
+
+{found["date"]}, commit `{found["commit"]}`, medians of {found["rounds"]} rounds."""
+
+
 def _growth(figures: dict[str, dict[str, Any]]) -> str:
-    """Say how the memory of a session changes with their number, where that was measured."""
+    """Say how what a session costs changes with their number, where that was measured."""
     rows = []
-    for carrier, name in (("ws", "WebSocket"), ("lp", "long polling")):
-        some = {n: figures[f"memory-{carrier}-{n}"] for n in (100, 1000, 5000) if f"memory-{carrier}-{n}" in figures}
-        if len(some) > 1:
-            told = ", ".join(f"{n:,}: {_number(one['figures']['chat-core']['median'])}" for n, one in some.items())
-            rows.append(f"* KiB per session over {name}, by sessions in one process: {told}")
+    for kind, what in (("memory", "KiB per idle session"), ("open", "ms of processor time to open a session")):
+        for carrier, name in (("ws", "WebSocket"), ("lp", "long polling")):
+            names = {number: f"{kind}-{carrier}-{number}" for number in (100, 1000, 5000)}
+            some = {n: figures[name]["figures"]["chat-core"]["median"] for n, name in names.items() if name in figures}
+            if {100, 5000} <= some.keys():
+                told = ", ".join(f"{_number(value)} at {n:,}" for n, value in some.items())
+                ratio = some[5000] / some[100]
+                verdict = "met" if abs(ratio - 1) <= _LINEAR else "**not met**"
+                rows.append(f"* {what}, {name}: {told}; {ratio:.2f} times as much ({verdict}: within {_LINEAR:.0%})")
     return "\n".join(rows)
 
 
