@@ -63,7 +63,11 @@ TARGETS = (
         ),
     ),
     _session("continuity", "continuity", "recounting flow without_positions session saved_outbox"),
-    _session("outbox", "outbox session saved_outbox", "detaching_outbox recounting without_positions lease owners"),
+    _session(
+        "outbox",
+        "outbox outbox_edges doubt recounting without_positions detaching_outbox session",
+        "saved_outbox lease owners",
+    ),
     _session("claims", "outbox recounting saved_outbox", "session detaching_outbox owners"),
     _session("shown", "shown detaching_outbox saved_outbox", "outbox session lease owners"),
     _session("flow", "flow session", "recounting outbox lease files saved_state"),

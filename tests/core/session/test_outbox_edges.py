@@ -9,7 +9,8 @@ import pytest
 from chat_core import AmbiguousError, LeaseLostError, NotSentError, RefusedError, SessionEndedError
 from chat_core._model.events import ContinuityLost, Event, LossReason
 from chat_core._session.receipts import ReceiptState
-from core.session.test_outbox import Rig
+from chat_core._session.state import Stage
+from core.session.test_outbox import Rig, saved
 from support.clock import run_virtually
 
 
@@ -23,6 +24,56 @@ def test_rp05_what_is_left_to_another_process_is_not_taken_back():
         assert [message.text for message in rig.outbox.snapshot()] == ["1", "2"]
         assert not rig.outbox.withdraw(first)
         await rig.outbox.close()
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("can_read_back", [True, False])
+def test_rp05_what_an_earlier_process_left_is_kept_as_far_as_more_can_be_learnt(can_read_back: bool):
+    """Of an accepted message only the transcript can say more; all others are sent, or looked for."""
+
+    async def main() -> None:
+        rig = Rig(connected=False)
+        rig.outbox._can_read_back = can_read_back
+        rig.outbox.adopt([saved(stage.value, stage) for stage in (Stage.ACCEPTED, Stage.SENT, Stage.QUEUED)])
+        kept = [message.stage for message in rig.outbox.snapshot()]
+        assert kept == [Stage.ACCEPTED, Stage.SENT, Stage.QUEUED][0 if can_read_back else 1 :]
+        assert len(rig.outbox) == 2
+        await rig.outbox.close()
+
+    run_virtually(main())
+
+
+def test_the_task_that_sends_ends_of_its_own_accord_when_nothing_waits():
+    async def main() -> None:
+        rig = Rig()
+        rig.put("1")
+        rig.put("2")
+        task = rig.outbox._task
+        assert task is not None
+        await rig.outbox.drained()
+        await task
+        assert rig.outbox._task is None
+        await rig.outbox.close()
+
+    run_virtually(main())
+
+
+def test_rp04_what_never_left_is_unknown_where_who_has_the_session_now_may_send_it():
+    """It is saved, and another process owns the session."""
+
+    async def main() -> None:
+        rig = Rig(connected=False)
+
+        async def save() -> None:
+            """Whatever was to be saved is."""
+
+        rig.outbox._save = save
+        receipt = rig.put("1")
+        await asyncio.sleep(1)
+        lost = LeaseLostError("another process owns it")
+        await rig.outbox.close(lost)
+        assert (receipt.state, receipt.error) == (ReceiptState.UNKNOWN, lost)
 
     run_virtually(main())
 
@@ -96,5 +147,28 @@ def test_rp15_nothing_leaves_after_a_recount_where_the_transcript_can_be_read_no
         assert rig.sent == ["1"]
         await rig.outbox.close()
         assert (first.state, second.state) == (ReceiptState.UNKNOWN, ReceiptState.EXPIRED)
+
+    run_virtually(main())
+
+
+def test_rp04_after_a_recount_the_transcript_is_read_once_before_the_next_message_leaves():
+    """What was on its way then has had its chance to show; the message after that need not wait for it again."""
+
+    async def main() -> None:
+        rig = Rig()
+        rig.faults = [AmbiguousError("no answer")]
+        first = rig.put("1")
+        await asyncio.sleep(0.005)
+        rig.outbox.saw(ContinuityLost(after=1, reason=LossReason.POSITION_RESET))
+        rig.flow.epoch = 1
+        await rig.outbox.drained()
+        assert first.state is ReceiptState.UNKNOWN
+        before = rig.flow.read_backs
+        rig.put("2")
+        rig.put("3")
+        await rig.outbox.drained()
+        assert rig.sent == ["1", "2", "3"]
+        assert rig.flow.read_backs == before + 1
+        await rig.outbox.close()
 
     run_virtually(main())
