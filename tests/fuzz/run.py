@@ -172,10 +172,13 @@ def main() -> int:
         return 2
     began = time.monotonic()
     chosen = given.codecs or CODECS
+    counts: dict[str, dict[str, Any]] = {}
     with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
-        counts = dict(zip(chosen, pool.map(lambda codec: fuzz(codec, given), chosen), strict=True))
-    if given.report:
-        _report(counts, given, began)
+        running = {pool.submit(fuzz, codec, given): codec for codec in chosen}
+        for done in concurrent.futures.as_completed(running):
+            counts[running[done]] = done.result()
+            if given.report:
+                _report(counts, given, began)  # each time: a long run that is cut short has counted what it has
     failed = [codec for codec, count in counts.items() if count.pop("failed", False)]
     late = [
         codec
