@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define
 
@@ -182,6 +182,19 @@ class OnlyTheGivenUp(LeasedStorage):
         return record.owner is None
 
 
+class StaleIndex(LeasedStorage):
+    """Orphans are found in an index that is somewhat late, and that no renewal reaches."""
+
+    indexed: ClassVar[dict[str, float]] = {}
+
+    def acquire(self) -> None:
+        super().acquire()
+        self.indexed[self.record.profile] = self.record.ends + 0.3
+
+    def is_orphan(self, record: Lease) -> bool:
+        return record.owner is None or time.monotonic() >= self.indexed[record.profile]
+
+
 class EmptyOrphans(LeasedStorage):
     def orphans(self, limit: int) -> Any:
         with _guard:
@@ -209,6 +222,23 @@ class OneCallAtATime(LeasedStorage):
         if self.busy:
             raise RuntimeError("one call at a time")
         super().renew()
+
+
+class HeldUp(LeasedStorage):
+    """Right, and strict: time alone ends an ownership. The machine stands still for longer than that, once."""
+
+    lease = 1.0
+    stands_still: ClassVar[list[float]] = [1.2]
+
+    def check_owner(self) -> None:
+        super().check_owner()
+        if self.epoch and not self.is_held(self.record):
+            raise LeaseLostError("it ran out")
+
+    def orphans(self, limit: int) -> Any:
+        if self.stands_still:
+            time.sleep(self.stands_still.pop())
+        return super().orphans(limit)
 
 
 def _mutant(name: str, factory: Any, fails: dict[str, str], **more: Any) -> Mutant:
@@ -285,6 +315,9 @@ MUTANTS = [
         hangs=True,
     ),
     _mutant(
+        "renewals do not reach what orphans are found by", StaleIndex, {"ST-040": "a profile that has an owner is"}
+    ),
+    _mutant(
         "a profile without a state is an orphan", EmptyOrphans, {"ST-040": "a profile that has no state is called"}
     ),
     _mutant("all orphans are returned, however few are asked for", AsManyAsThereAre, {"ST-040": "orphans(0) returned"}),
@@ -296,5 +329,10 @@ ODD = [
         name="leases in a table of the process",
         subject=provider(LeasedStorage, capabilities=LEASED, probe=None),
         options=options,
-    )
+    ),
+    Odd(
+        name="leases that time alone ends, on a machine that stood still",
+        subject=provider(HeldUp, capabilities=LEASED, probe=None),
+        options=options,
+    ),
 ]

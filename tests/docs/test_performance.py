@@ -29,6 +29,23 @@ FIGURE = {
     "cores": 2,
     "rounds": 5,
 }
+BREAKDOWN = {"date": "2026-11-26", "commit": "def", "rounds": 9, "microseconds": {"typed events": 4.27}}
+
+
+def cost(name: str, median: float) -> dict[str, object]:
+    return {
+        **FIGURE,
+        "name": name,
+        "figures": {"chat-core": {"median": median, "from": median, "to": median}},
+        "bars": [],
+    }
+
+
+GROWTH = [
+    *(cost(f"memory-ws-{number}", value) for number, value in ((100, 40), (5000, 36))),
+    *(cost(f"open-lp-{number}", value) for number, value in ((100, 2), (5000, 2.5))),
+    cost("open-ws-100", 2),
+]
 
 
 @pytest.fixture
@@ -38,7 +55,7 @@ def performance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    (tmp_path / "report.json").write_text(json.dumps({"figures": [FIGURE]}), "utf-8")
+    (tmp_path / "report.json").write_text(json.dumps({"figures": [FIGURE, *GROWTH], "breakdown": BREAKDOWN}), "utf-8")
     monkeypatch.setattr(module, "REPORT", tmp_path / "report.json")
     return module
 
@@ -51,6 +68,21 @@ def test_the_page_says_what_is_not_met(performance: ModuleType):
     assert "| chat-core, state in a file | 0.9 | 0.8 to 1 |" in page
     assert "* **not met**: at most 1.25 times floor; it is 2 (1.5 to 2.5)" in page
     assert "{{" not in page
+
+
+def test_the_page_says_where_the_time_of_an_event_goes(performance: ModuleType):
+    """And when that was measured."""
+    page = performance.page()
+    assert "| typed events | 4.3 |" in page
+    assert "commit `def`, medians of 9 rounds" in page
+
+
+def test_the_page_says_how_the_cost_of_a_session_grows(performance: ModuleType):
+    """A session may cost up to a fifth more among 5,000 than among 100, and as much less as it likes."""
+    page = performance.page()
+    assert "KiB per idle session, WebSocket: 40 at 100, 36 at 5,000; 0.90 times as much (met: at most" in page
+    assert "open a session, long polling: 2 at 100, 2.5 at 5,000; 1.25 times as much (**not met**: at most 1.2)" in page
+    assert "open a session, WebSocket" not in page, "one of the two was not measured"
 
 
 def test_the_longest_bar_is_as_long_as_any(performance: ModuleType):

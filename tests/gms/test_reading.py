@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -133,14 +134,14 @@ def test_items_are_those_of_json_loads():
     "end", ["", ",", ",]", ", 1", "]]", "] 1", " 1]", ", x]", "}", ": 1]", ", 01]", '"', ", 1e]", ', "\x01"]', "]\x00"]
 )
 def test_what_stands_before_the_broken_place_may_be_had(end):
-    """An array that breaks off gives its items up to there, or none, and then it is no JSON."""
+    """An array that breaks off gives its items up to there, and then it is no JSON."""
     items = []
     with pytest.raises(NotJsonError):
         items.extend(read_items(f"[{MANY}{end}"))
     with pytest.raises(NotJsonError):
         list(read_items(f"[{MANY}{end}".encode()))
     expected = json.loads(f"[{MANY}]")
-    assert items[: len(expected)] == expected[: len(items)]
+    assert items[: len(expected)] == expected
 
 
 @pytest.mark.usefixtures("reader")
@@ -158,10 +159,39 @@ def test_rp11_items_are_as_deep_as_the_whole_may_be():
 
 
 @pytest.mark.usefixtures("reader")
-def test_an_item_may_be_gone_before_the_next_is_read():
+def test_an_item_may_be_gone_before_the_next_is_read(monkeypatch):
     """Each is read when it is asked for."""
-    items = read_items(f"[{MANY}, ")
+    read: list[Any] = []
+    load, decoder = reading._load, reading._DECODER
+
+    class Counting:
+        def raw_decode(self, text: str, place: int) -> Any:
+            read.append(place)
+            return decoder.raw_decode(text, place)
+
+    def counting(data: bytes) -> Any:
+        read.append(data)
+        return load(data)
+
+    monkeypatch.setattr(reading, "_DECODER", Counting())
+    monkeypatch.setattr(reading, "_load", counting)
+    items = read_items(f"[{MANY}]")
     assert [next(items), next(items)] == [{"a": [0]}, {"a": [1]}]
+    assert len(read) == 2
+
+
+@pytest.mark.usefixtures("reader")
+def test_rp11_an_array_of_a_million_numbers_takes_no_more_room_than_its_text():
+    """The first of them is no message, so the others are not even looked at."""
+    text = f"[{MANY}, 5{',1' * 1_000_000}]"
+    tracemalloc.start()
+    try:
+        items = read_items(text)
+        for _ in range(MAX_DEPTH + 1):
+            next(items)
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("reader")
@@ -185,6 +215,7 @@ def test_any_array_is_read_as_python_reads_it_or_not_at_all(values: list[Any], p
         assert repr(list(read_items(text))) == repr(list(read_items(text.encode()))) == repr(expected)
 
 
+@pytest.mark.usefixtures("reader")
 @pytest.mark.parametrize("data", [b"[" + MANY.encode() + b', "canary', f"[{MANY}, canary]", f'[{MANY}, "canary"'])
 def test_rp10_an_error_among_items_holds_nothing_of_the_text(data):
     """As of the whole."""

@@ -343,8 +343,10 @@ class HttpLink:
             extensions["trace"] = functools.partial(_check_write, check)
             if not isinstance(content, bytes):
                 content = _checked_pieces(content, check)
-        request = self._request(url, content, content_type, length, extensions)
-        response = await self._transport.handle_async_request(request)
+        # Kept nowhere here: an answer may take long, and the transport lets it go once it has left.
+        response = await self._transport.handle_async_request(
+            self._request(url, content, content_type, length, extensions)
+        )
         if response.status_code >= _ERRORS and (asked := retry_after(response.headers.get("retry-after", ""))):
             self._cookies.not_before = asyncio.get_running_loop().time() + asked
         for value in response.headers.get_list("set-cookie"):

@@ -112,23 +112,25 @@ class _Connection(asyncio.BufferedProtocol):
 
     # What the pool calls
 
-    async def exchange(self, request: httpx.Request, timeouts: Mapping[str, float | None]) -> h11.Response:
-        """Send a request and return the answer's head."""
+    async def send(self, request: httpx.Request, timeout: float | None) -> None:
+        """Send a request."""
         self._busy = True
         try:
-            try:
-                await self._send(request, timeouts.get("write"))
-            except self._library.WriteError:
-                # A server may refuse a request without having read all of it; then its answer counts.
-                if not self._unread:
-                    raise
-            head = await self._next(timeouts.get("read"))
-            while isinstance(head, h11.InformationalResponse):
-                if head.status_code == 101:  # noqa: PLR2004 - Switching Protocols: nobody asked for that
-                    raise self._library.RemoteProtocolError("the server switched protocols unasked")
-                head = await self._next(timeouts.get("read"))
+            await self._send(request, timeout)
+        except self._library.WriteError:
+            # A server may refuse a request without having read all of it; then its answer counts.
+            if not self._unread:
+                raise
         except h11.LocalProtocolError as error:
             raise self._library.LocalProtocolError("what was to be sent is not HTTP") from error
+
+    async def head(self, timeout: float | None) -> h11.Response:
+        """Return the head of the answer."""
+        head = await self._next(timeout)
+        while isinstance(head, h11.InformationalResponse):
+            if head.status_code == 101:  # noqa: PLR2004 - Switching Protocols: nobody asked for that
+                raise self._library.RemoteProtocolError("the server switched protocols unasked")
+            head = await self._next(timeout)
         if not isinstance(head, h11.Response):
             raise self._library.RemoteProtocolError(_NO_ANSWER)
         return head
@@ -270,7 +272,9 @@ class Http11Transport:
         origin = self._origin(request.url)
         connection = await self._take(origin, timeouts)
         try:
-            head = await connection.exchange(request, timeouts)
+            await connection.send(request, timeouts.get("write"))
+            del request  # a poll is held for long, and its request takes as much memory as the connection
+            head = await connection.head(timeouts.get("read"))
         except BaseException:
             self._drop(connection)
             raise

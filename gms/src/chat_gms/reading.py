@@ -57,6 +57,7 @@ except ImportError:  # an extra
     _items = _items_by_python
 else:
     _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
+    _MOST_COMMAS: Final = 500_000
     _REFUSED: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
     def _load(data: str | bytes) -> Any:
@@ -67,8 +68,11 @@ else:
 
     def _items(text: str) -> Iterator[tuple[Any, int]]:
         try:
-            parts = _ARRAY.decode(text)
+            # It cuts the whole array up first, into more than a hundred bytes for each item that a comma may part.
+            parts = _ARRAY.decode(text) if text.count(",") <= _MOST_COMMAS else None
         except _REFUSED:
+            parts = None
+        if parts is None:
             yield from _items_by_python(text)
             return
         for part in parts:

@@ -338,7 +338,11 @@ def test_rp11_one_array_is_bounded():
 
 def test_rp10_a_damaged_message_is_not_quoted():
     """It may hold keys and message text; a page of HTML may be shown."""
-    for data in ('[{"data":{"secureKey":"canary"', b'{"data":{"secureKey":"canary"}}', '["canary"]'):
+    many = '{"channel":"/x"},' * 100
+    for data in (
+        *('[{"data":{"secureKey":"canary"', b'{"data":{"secureKey":"canary"}}', '["canary"]'),
+        *(f'[{many}{{"data":{{"secureKey":"canary"', f'[{many}"canary"]', f"[{many}canary".encode()),
+    ):
         with pytest.raises(ProtocolError) as caught:
             read(data)
         assert "canary" not in str(caught.value)

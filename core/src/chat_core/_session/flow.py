@@ -66,7 +66,7 @@ class Flow:
         self._begun = 0
         self._answered = 0
         self._receiver: asyncio.Task[None] | None = None
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: list[asyncio.Future[None]] = []
         self._refusals = 0
         self._stopped = False
         #: The visitor is leaving: when the server closes the chat now, this is why.
@@ -134,11 +134,12 @@ class Flow:
         if self._stopped:
             return
         waiter = self._loop.create_future()
-        self._waiters.add(waiter)
+        self._waiters.append(waiter)
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
 
     async def link(self) -> bool:
         """Wait for a link; False when the session is over first."""
@@ -299,7 +300,7 @@ class Flow:
     def _tell(self) -> None:
         if not self._waiters:
             return
-        waiters, self._waiters = self._waiters, set()
+        waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from typing import Final
 
 from chat_core._model.errors import ChatError
 from chat_core._session.claims import Entry
@@ -16,6 +17,10 @@ from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import Stage
 
 __all__ = ["Kept", "Shown"]
+
+
+#: Python makes a new empty set each time.
+_NONE: Final[frozenset[Entry]] = frozenset()
 
 
 class Kept(enum.Enum):
@@ -30,13 +35,13 @@ class Shown:
     """Follows what is written of one session's outbox."""
 
     def __init__(self) -> None:
-        # Replaced and never changed: mostly they are empty, and what is empty and cannot change takes no room.
+        # Replaced and never changed: mostly they are empty, and all of these are one and the same.
         #: What the last snapshot shows as waiting, and what the storage may show so.
-        self._last: frozenset[Entry] = frozenset()
-        self._kept: frozenset[Entry] = frozenset()
+        self._last: frozenset[Entry] = _NONE
+        self._kept: frozenset[Entry] = _NONE
         #: The same, with what is shown as on its way: who takes that up sends it where no transcript shows it.
-        self._last_open: frozenset[Entry] = frozenset()
-        self._kept_open: frozenset[Entry] = frozenset()
+        self._last_open: frozenset[Entry] = _NONE
+        self._kept_open: frozenset[Entry] = _NONE
         #: What was taken out of the queue while the storage may show it, and what is said of it once that is over.
         self.withdrawn: tuple[tuple[Entry, ChatError], ...] = ()
         #: What never left, and is told so once the state is cleared.
@@ -54,8 +59,8 @@ class Shown:
 
     def snapshot(self, entries: Iterable[Entry]) -> None:
         """Note what a snapshot shows that is about to be written."""
-        self._last_open = frozenset([entry for entry in entries if entry.stage is not Stage.ACCEPTED])
-        self._last = frozenset([entry for entry in self._last_open if entry.stage is Stage.QUEUED])
+        self._last_open = frozenset([entry for entry in entries if entry.stage is not Stage.ACCEPTED]) or _NONE
+        self._last = frozenset([entry for entry in self._last_open if entry.stage is Stage.QUEUED]) or _NONE
 
     def note_kept(self, kept: Kept) -> None:
         """Note what the storage holds. No write is under way."""

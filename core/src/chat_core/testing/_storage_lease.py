@@ -21,6 +21,9 @@ __all__ = ["SUITE"]
 _LATE: Final = 2.0
 #: Seconds that a lease may last here: the checks wait it out.
 _LONGEST: Final = 3.0
+#: How often a check is begun anew whose owner was held up, and what is said if it was each time.
+_TRIES: Final = 3
+_STOOD_STILL: Final = f"the machine stood still for longer than the lease, {_TRIES} times: try again"
 #: Seconds between two attempts to become the owner.
 _STEP: Final = 0.02
 
@@ -55,13 +58,18 @@ async def a_lease_lasts_and_ends(bench: StorageBench) -> None:
 
 @SUITE.check("ST-036", "After renew the state is the owner's for the whole lease again.", capability=Capability.LEASE)
 async def a_renewal_makes_it_last(bench: StorageBench) -> None:
-    async with _owner(bench) as (owner, _):
-        await owner.write(STATE)
-        await asyncio.sleep(0.6 * owner.lease)
-        asked = _now()
-        await owner.renew()
-        async with _next_owner(bench, asked + owner.lease):
-            pass
+    for _ in range(_TRIES):
+        async with _owner(bench) as (owner, acquired):
+            await owner.write(STATE)
+            await asyncio.sleep(0.6 * owner.lease)
+            asked = _now()
+            _, error = await attempt(owner.renew())
+            if _now() > acquired + owner.lease:
+                continue  # it may have run out by itself
+            require(error is None, f"renew raised {error}")
+            async with _next_owner(bench, asked + owner.lease):
+                return
+    raise NotShownError(_STOOD_STILL)
 
 
 @SUITE.check(
@@ -120,9 +128,19 @@ async def a_stale_release_does_nothing(bench: StorageBench) -> None:
     capability=Capability.LEASE,
 )
 async def orphans_are_found(bench: StorageBench) -> None:
+    for _ in range(_TRIES):
+        if await _looked_for_orphans(bench):
+            return
+    raise NotShownError(_STOOD_STILL)
+
+
+async def _looked_for_orphans(bench: StorageBench) -> bool:
+    """Look once; False where something stood still for so long that an ownership may have run out by itself."""
     async with contextlib.AsyncExitStack() as stack:
-        given_up, left, owned, cleared = (bench.bare(name) for name in ("-given-up", "-left", "-owned", "-cleared"))
-        for one in (given_up, left, owned, cleared):
+        given_up, owned, left, cleared = (bench.bare(name) for name in ("-given-up", "-owned", "-left", "-cleared"))
+        # The one that is to stay is the older one: where its renewals did not count it would be an orphan first.
+        renewed = _now()
+        for one in (given_up, owned, left, cleared):
             stack.push_async_callback(one.release)
             await one.acquire()
             await one.write(STATE)
@@ -130,26 +148,27 @@ async def orphans_are_found(bench: StorageBench) -> None:
         await cleared.write(None)
         for one in (given_up, cleared):
             await one.release()
-        # From then on it is owned by its renewals alone.
-        first_lease_over = _now() + owned.lease
-        ends = first_lease_over + _LATE
+        ends = _now() + left.lease + _LATE
         wanted = {bench.profile("-given-up"), bench.profile("-left")}
         while True:
-            asked = _now()
-            await owned.renew()
+            before, renewed = renewed, _now()
+            _, error = await attempt(owned.renew())
             found = set(await owned.orphans(1000))
+            if _now() > before + owned.lease:
+                return False
+            require(error is None, f"renew raised {error}")
             ours = {profile for profile in found if profile.startswith(bench.profile())}
-            is_owned = bench.profile("-owned") not in ours or _now() > asked + owned.lease  # held up for so long
-            require(is_owned, "a profile that has an owner is called an orphan")
+            require(bench.profile("-owned") not in ours, "a profile that has an owner is called an orphan")
             require(bench.profile("-cleared") not in ours, "a profile that has no state is called an orphan")
             require(bench.profile("-given-up") in ours, "a profile that was given up with its state is no orphan")
-            if ours == wanted and asked > first_lease_over:
+            if ours == wanted:
                 break
-            require(_now() < ends, f"the lease of a profile ran out, and the orphans are {short(sorted(ours))}")
+            require(renewed < ends, f"the lease of a profile ran out, and the orphans are {short(sorted(ours))}")
             await asyncio.sleep(_STEP)
         for limit in (0, 1):
             number = len(await owned.orphans(limit))
             require(number <= limit, f"orphans({limit}) returned {number} profiles")
+    return True
 
 
 @SUITE.check(

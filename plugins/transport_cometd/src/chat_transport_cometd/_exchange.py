@@ -266,8 +266,7 @@ async def _send_held(
     sending = carrier.begin(messages, timeout=timeout)
     waited: set[asyncio.Future[Any]] = {sending, reply}
     await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-    if reply.done():
-        return
-    if sending.cancelled():
+    if sending.done() and not sending.cancelled():
+        sending.result()  # also where there is a reply: an answer that broke off behind it has not come
+    elif not reply.done():
         raise AmbiguousError("the connection was closed before the answer came")
-    sending.result()

@@ -16,14 +16,15 @@ MOST: Final = 500
 
 
 class Inbox:
-    """Items in the order in which they came; batches that came after one another are handed over together."""
+    """Items in the order in which they came, for one who iterates; batches that follow one another are one."""
 
     def __init__(self) -> None:
         #: A list stands for batches that are one.
         self._items: list[list[Batch] | LinkDown | LinkUp | Ended] = []
         #: Events in the newest of these lists.
         self._events = 0
-        self._arrived = asyncio.Event()
+        #: Who waits for the next item. An event would take half a KiB of each session.
+        self._waiter: asyncio.Future[None] | None = None
         self._closed = False
 
     def put(self, item: Batch | LinkDown | LinkUp | Ended) -> None:
@@ -44,12 +45,12 @@ class Inbox:
         else:
             self._items.append([item])
             self._events = len(item.events)
-        self._arrived.set()
+        self._wake()
 
     def close(self) -> None:
         """Say that nothing follows."""
         self._closed = True
-        self._arrived.set()
+        self._wake()
 
     async def items(self) -> AsyncIterator[Batch | LinkDown | LinkUp | Ended]:
         """Yield what arrives until the end, or until closing; what waits then is yielded first."""
@@ -64,8 +65,12 @@ class Inbox:
                     yield item[0] if len(item) == 1 else _one(item)
             if self._closed:
                 return
-            self._arrived.clear()
-            await self._arrived.wait()
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 def _belong_together(batches: list[Batch], later: Batch) -> bool:
