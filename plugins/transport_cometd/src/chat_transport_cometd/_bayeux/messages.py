@@ -21,6 +21,8 @@ MAX_MESSAGES: Final = 100_000
 #: What of a wrong answer is shown in an error text, in characters.
 _SHOWN: Final = 60
 
+#: Made once: json.dumps makes one for each call that does not want its defaults.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _ERROR: Final = re.compile(r"(\d{3}):([^:]*):(.*)", re.DOTALL)
 
 
@@ -34,7 +36,7 @@ class BayeuxError:
 
 def encode(messages: list[Message]) -> str:
     """Write messages as one JSON array that has a UTF-8 form, whatever text is in it."""
-    text = json.dumps(messages, ensure_ascii=False, separators=(",", ":"))
+    text = _ENCODER.encode(messages)
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:  # a lone surrogate; JSON has an escape for it, UTF-8 has nothing
