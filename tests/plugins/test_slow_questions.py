@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -28,7 +29,8 @@ def slow_questions(monkeypatch: pytest.MonkeyPatch) -> None:
             questions.add(message["id"])
         return await publish(self, message, **options)
 
-    def delay(self: Exchange, messages: list[dict[str, Any]]) -> None:
+    def delay(self: Exchange, arrived: Iterable[dict[str, Any]]) -> None:
+        messages = list(arrived)
         late = [message for message in messages if message.get("id") in questions and "successful" in message]
         receive(self, [message for message in messages if message not in late])
         if late:
