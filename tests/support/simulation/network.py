@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import json
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 from attrs import define, field
 
-from chat_core import AmbiguousError, NotSentError
+from chat_core import AmbiguousError, NotSentError, ProtocolError
 from chat_gms.asked import CookieBox
 from chat_transport_cometd._bayeux.messages import Message, decode, encode
 from chat_transport_cometd._carriers.base import CarrierUnavailableError, Wire
@@ -68,6 +69,8 @@ class Network:
         self.swap = 0
         self.repeat = 0
         self.drop = 0
+        #: So many of the next answers and frames from the server break off, or end with what does not belong there.
+        self.spoil = 0
         self.connections: set[_Connection] = set()
         self.requests = 0
         self.upgrades = 0
@@ -76,6 +79,15 @@ class Network:
 
     def delay(self) -> float:
         return self.chance.uniform(*self.latency)
+
+    def brought(self, text: str) -> str:
+        """Return what is left of an answer or a frame."""
+        if self.spoil <= 0 or not text:
+            return text
+        self.spoil -= 1
+        if text.startswith("[") and len(messages := json.loads(text)) > 1 and self.chance.random() < 0.5:
+            return json.dumps([*messages[:-1], 5])
+        return text[: self.chance.randrange(len(text))]
 
     def connect(self, host: Host) -> _Connection:
         connection = _Connection(host, asyncio.get_running_loop().create_future())
@@ -107,7 +119,7 @@ class Network:
     def calm(self) -> None:
         """Stop all that."""
         self.refusing = self.upstream_lost = self.downstream_lost = False
-        self.swap = self.repeat = self.drop = 0
+        self.swap = self.repeat = self.drop = self.spoil = 0
         self.latency = (0.001, 0.05)
 
     async def stop(self) -> None:
@@ -162,8 +174,12 @@ class SimulatedHttp(httpx.AsyncBaseTransport):
             return
         response = await httpx.ASGITransport(app, raise_app_exceptions=True).handle_async_request(request)
         await asyncio.sleep(network.delay())
-        if not (connection.silent or network.downstream_lost or answer.done()):
-            answer.set_result(response)
+        if connection.silent or network.downstream_lost or answer.done():
+            return
+        if network.spoil > 0 and response.status_code == httpx.codes.OK:
+            text = network.brought((await response.aread()).decode())
+            response = httpx.Response(httpx.codes.OK, headers={"content-type": "application/json"}, content=text)
+        answer.set_result(response)
 
 
 class SimulatedWebSocket:
@@ -299,7 +315,13 @@ class SimulatedWebSocket:
                 frames *= 2
             for one in frames:
                 if not connection.broken.done():
-                    self._wire.messages(decode(one))
+                    self._bring(network.brought(one), connection)
+
+    def _bring(self, frame: str, connection: _Connection) -> None:
+        try:
+            self._wire.messages(decode(frame))
+        except ProtocolError as error:
+            connection.tell(error.description)
 
     async def _next(self, connection: _Connection) -> str | None:
         """Return the next frame from the application; None, and the application is told, once the connection broke."""

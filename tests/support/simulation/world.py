@@ -230,7 +230,7 @@ class _World:
                 faults.lose_answer(chance.choice(["sendMessage", "requestNotifications"]))
             case "late":
                 faults.delay_answer(chance.uniform(0.1, 1.5), count=2)
-            case "swap" | "repeat" | "drop":
+            case "swap" | "repeat" | "drop" | "spoil":
                 setattr(network, kind, chance.randint(1, 3))
             case "slow":
                 network.latency = (0.1, 1.0)
@@ -471,6 +471,8 @@ _ANYWHERE = (
     "swap",
     "repeat",
     "drop",
+    "spoil",
+    "spoil",
     "slow",
     "fail over",
     "refuse websocket",
