@@ -188,6 +188,7 @@ class StaleIndex(LeasedStorage):
     indexed: ClassVar[dict[str, float]] = {}
 
     def acquire(self) -> None:
+        time.sleep(0.05)  # so that the profiles of a check do not run out in the same look
         super().acquire()
         self.indexed[self.record.profile] = self.record.ends + 0.3
 
@@ -225,20 +226,20 @@ class OneCallAtATime(LeasedStorage):
 
 
 class HeldUp(LeasedStorage):
-    """Right, and strict: time alone ends an ownership. The machine stands still for longer than that, once."""
+    """Right, and strict: time alone ends an ownership. Once a profile the machine stands still for longer."""
 
-    lease = 1.0
-    stands_still: ClassVar[list[float]] = [1.2]
+    stood_still: ClassVar[set[str]] = set()
 
     def check_owner(self) -> None:
         super().check_owner()
         if self.epoch and not self.is_held(self.record):
             raise LeaseLostError("it ran out")
 
-    def orphans(self, limit: int) -> Any:
-        if self.stands_still:
-            time.sleep(self.stands_still.pop())
-        return super().orphans(limit)
+    def write(self, state: Any) -> None:
+        if self.context.profile not in self.stood_still:
+            self.stood_still.add(self.context.profile)
+            time.sleep(1.5 * self.lease)
+        super().write(state)
 
 
 def _mutant(name: str, factory: Any, fails: dict[str, str], **more: Any) -> Mutant:

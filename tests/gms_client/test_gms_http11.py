@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self
 
@@ -14,7 +15,10 @@ import httpx
 import pytest
 import trustme
 
+from chat_core import ConnectionOptions
 from chat_gms import http11
+from chat_gms.asked import CookieBox
+from chat_gms.http import HttpLink
 from chat_gms.http11 import Http11Transport
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -131,6 +135,38 @@ def test_one_connection_serves_one_request_after_the_other():
         async with Server(polite) as server, client() as transport:
             assert [await post(transport, server.url) for _ in range(5)] == [b"ok"] * 5
             assert server.connections == 1
+
+    run(main)
+
+
+def test_a_request_that_has_left_takes_no_memory_while_its_answer_is_awaited(monkeypatch: pytest.MonkeyPatch):
+    """A poll is held for long, in thousands of sessions."""
+    requests: list[weakref.ref[httpx.Request]] = []
+    make = HttpLink._request
+
+    def note(self: HttpLink, *args: Any) -> httpx.Request:
+        request: httpx.Request = make(self, *args)
+        requests.append(weakref.ref(request))
+        return request
+
+    async def main() -> None:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def hold(peer: Peer) -> None:
+            await peer.request()
+            asked.set()
+            await answered.wait()
+            peer.send(ANSWER)
+
+        monkeypatch.setattr(HttpLink, "_request", note)
+        async with Server(hold) as server:
+            link = HttpLink(ConnectionOptions(), cookies=CookieBox(), secure=False)
+            poll = asyncio.create_task(link.post(server.url, b"[]", content_type="text/plain", timeout=PATIENCE))
+            await asked.wait()
+            assert [request() for request in requests] == [None]
+            answered.set()
+            assert (await poll).body == b"ok"
+            await link.aclose()
 
     run(main)
 

@@ -68,7 +68,7 @@ else:
 
     def _items(text: str) -> Iterator[tuple[Any, int]]:
         try:
-            # It cuts the whole array up first, into more than a hundred bytes for each item that a comma may part.
+            # It cuts the whole array up first, into some seventy bytes for each item, and a comma may part two of them.
             parts = _ARRAY.decode(text) if text.count(",") <= _MOST_COMMAS else None
         except _REFUSED:
             parts = None

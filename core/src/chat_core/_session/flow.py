@@ -137,9 +137,10 @@ class Flow:
         self._waiters.append(waiter)
         try:
             await waiter
-        finally:
-            if waiter in self._waiters:
+        except BaseException:
+            if waiter in self._waiters:  # who woke the others has taken all of them out
                 self._waiters.remove(waiter)
+            raise
 
     async def link(self) -> bool:
         """Wait for a link; False when the session is over first."""

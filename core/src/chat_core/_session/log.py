@@ -253,9 +253,10 @@ class EventLog:
         self._waiters.append(waiter)
         try:
             await waiter
-        finally:
-            if waiter in self._waiters:
+        except BaseException:
+            if waiter in self._waiters:  # who woke the others has taken all of them out
                 self._waiters.remove(waiter)
+            raise
 
 
 class Cursor:

@@ -21,6 +21,7 @@ from chat_core._contracts.storage import StorageContext
 from chat_core._model.errors import ChatError
 from chat_core._storages.runner import StorageRunner
 from chat_core.testing._checks import NotShownError, fail, require
+from chat_core.testing._pace import Pace
 from chat_core.testing._subject import Subject
 from chat_core.testing._watch import Shown
 
@@ -47,8 +48,9 @@ class Held:
 class Bare:
     """One instance of the storage, called directly: nobody renews its lease."""
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, pace: Pace) -> None:
         self._raw = raw
+        self._pace = pace
         self.lease = float(raw.lease)
 
     async def acquire(self) -> None:
@@ -77,11 +79,12 @@ class Bare:
 
     async def _call(self, method: str, *arguments: Any) -> Any:
         function = getattr(self._raw, method)
-        if inspect.iscoroutinefunction(function) or getattr(self._raw, "blocking", True) is False:
-            result = function(*arguments)
-        else:
-            result = await asyncio.to_thread(function, *arguments)
-        return await result if inspect.isawaitable(result) else result
+        with self._pace.called():
+            if inspect.iscoroutinefunction(function) or getattr(self._raw, "blocking", True) is False:
+                result = function(*arguments)
+            else:
+                result = await asyncio.to_thread(function, *arguments)
+            return await result if inspect.isawaitable(result) else result
 
 
 class StorageBench:
@@ -97,6 +100,8 @@ class StorageBench:
         self.folder = folder
         #: What the storage logs.
         self.shown = Shown()
+        #: Whether the machine, and the storage with it, keeps up.
+        self.pace = Pace()
         self._options = subject.build_options(folder)
         self._prefix = f"conformance-{uuid.uuid4().hex[:8]}"
         self._held: list[tuple[str, Held]] = []
@@ -147,7 +152,7 @@ class StorageBench:
     def bare(self, name: str = "") -> Bare:
         """Make an instance that the caller owns and releases by hand."""
         self.make(name)  # so that what is left is cleared
-        return Bare(self.subject.make(self.context(name)))
+        return Bare(self.subject.make(self.context(name)), self.pace)
 
     @contextlib.asynccontextmanager
     async def opened(self, name: str = "", *, lasts: float = LASTS) -> AsyncIterator[Held]:
