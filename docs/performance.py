@@ -101,12 +101,19 @@ def _growth(figures: dict[str, dict[str, Any]]) -> str:
         for carrier, name in (("ws", "WebSocket"), ("lp", "long polling")):
             names = {number: f"{kind}-{carrier}-{number}" for number in (100, 1000, 5000)}
             some = {n: figures[name]["figures"]["chat-core"]["median"] for n, name in names.items() if name in figures}
-            if {100, 5000} <= some.keys():
+            if len(some) > 1:
                 told = ", ".join(f"{_number(value)} at {n:,}" for n, value in some.items())
-                ratio = some[5000] / some[100]
-                verdict = "met" if ratio <= 1 + _LINEAR else "**not met**"
-                rows.append(f"* {what}, {name}: {told}; {ratio:.2f} times as much ({verdict}: at most {1 + _LINEAR:g})")
+                rows.append(f"* {what}, {name}: {told}{_verdict(some)}")
     return "\n".join(rows)
+
+
+def _verdict(costs: dict[int, float]) -> str:
+    """Say whether the cost of a session rises with their number, once that of the most is known."""
+    if not {100, 5000} <= costs.keys():
+        return ""
+    ratio = costs[5000] / costs[100]
+    met = "met" if ratio <= 1 + _LINEAR else "**not met**"
+    return f"; {ratio:.2f} times as much ({met}: at most {1 + _LINEAR:g})"
 
 
 def picture() -> str:
