@@ -76,7 +76,9 @@ def _idle(carrier: str, sessions: int, *, tls: bool = False, quick: bool = True)
     """The memory of idle sessions. Over TLS beside uvloop, whose own TLS keeps no buffers for each connection."""
     secure = " with TLS" if tls else ""
     clients: tuple[str, ...] = ("chat-core", "noloop") if carrier != "rest" else ("chat-core",)
-    bars: tuple[Bar, ...] = () if carrier == "rest" else (Bar(against="noloop", at_most=1.0),)
+    # Among a hundred, what each process has once weighs more than the sessions.
+    compared = carrier != "rest" and sessions >= _MANY
+    bars: tuple[Bar, ...] = (Bar(against="noloop", at_most=1.0),) if compared else ()
     if tls:
         clients += ("chat-core+uvloop",)
         bars += (Bar(of="chat-core+uvloop", at_most=80.0),)
@@ -108,6 +110,7 @@ def _opening(carrier: str, sessions: int) -> Figure:
     )
 
 
+_MANY = 1000
 _CARRIERS = {"ws": "WebSocket", "lp": "long polling", "rest": "REST"}
 
 FIGURES: tuple[Figure, ...] = (
