@@ -102,7 +102,7 @@ def measure(client: str, server: tuple[str, ...], carrier: str, test: str, count
         env={**os.environ, "PEERS": str(peers.NODE)},
     )
     if done.returncode != 0:
-        raise RuntimeError(f"{client} failed at {test} over {carrier}: {done.stderr[-1000:]}")
+        raise RuntimeError(f"{client} failed at {test} over {carrier}: {done.stderr[:2000]}")
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
