@@ -10,7 +10,7 @@ from chat_core import AmbiguousError, LeaseLostError, NotSentError, RefusedError
 from chat_core._model.events import ContinuityLost, Event, LossReason
 from chat_core._session.receipts import ReceiptState
 from chat_core._session.state import Stage
-from core.session.test_outbox import Rig, saved
+from core.session.test_outbox import Rig, saved, shown
 from support.clock import run_virtually
 
 
@@ -169,6 +169,31 @@ def test_rp04_after_a_recount_the_transcript_is_read_once_before_the_next_messag
         await rig.outbox.drained()
         assert rig.sent == ["1", "2", "3"]
         assert rig.flow.read_backs == before + 1
+        await rig.outbox.close()
+
+    run_virtually(main())
+
+
+def test_rp04_what_shows_while_a_message_is_saved_stands_below_it():
+    """A process that takes up what is saved then does not take an earlier message for that one."""
+
+    async def main() -> None:
+        rig = Rig()
+        saving = asyncio.Event()
+
+        async def save() -> None:
+            await saving.wait()
+
+        rig.outbox._save = save
+        receipt = rig.put("1")
+        await asyncio.sleep(0.1)
+        rig.flow.position = 5
+        rig.outbox.saw(shown(5))
+        (message,) = rig.outbox.snapshot()
+        assert (message.stage, message.before) == (Stage.SENT, 5)
+        saving.set()
+        await asyncio.sleep(0.1)
+        assert receipt.state is ReceiptState.ACCEPTED
         await rig.outbox.close()
 
     run_virtually(main())
