@@ -200,6 +200,7 @@ FIGURES: tuple[Figure, ...] = (
         bars=(Bar(at_most=0.15),),
     ),
     *(_idle(carrier, sessions, quick=False) for sessions in (100, 5000) for carrier in ("ws", "lp")),
+    *(_idle(carrier, 5000, tls=True, quick=False) for carrier in ("ws", "lp")),
     *(_opening(carrier, sessions) for sessions in (100, 5000) for carrier in ("ws", "lp")),
 )
 
