@@ -42,7 +42,7 @@ def java() -> Iterator[tuple[str, str]]:
     from support.counterparts import CometdJava, require  # noqa: PLC0415 - not every run needs it
 
     require("java")
-    with CometdJava("newest", heap=2048) as server:
+    with CometdJava("newest", heap=6144) as server:
         address = f"http://localhost:{server.port}{server.path}"
         control = f"http://127.0.0.1:{server.control_port}"
         for carrier in ("ws", "lp"):  # what Java has not compiled yet is no measure
