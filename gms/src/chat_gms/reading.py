@@ -188,7 +188,7 @@ def _read(data: str | bytes) -> Any:
 def _is_deep(value: Any, limit: int) -> bool:
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(limit):
-        # What JSON becomes is of these classes themselves, and this is passed through by every event of a burst.
+        # What JSON becomes is of these classes themselves; a large envelope has many thousands of them.
         level = [
             child
             for one in level

@@ -83,7 +83,7 @@ class EventLog:
         self._typing: dict[object, _Node] = {}
         #: Open readers. A reader that was forgotten rather than closed must not hold ``delivered`` back.
         self.cursors: WeakSet[Cursor] = WeakSet()
-        # A list, there are few, and an empty set takes four times as much of each session.
+        # A list: there are few of them, and an empty set takes four times as much of each session.
         self._waiters: list[asyncio.Future[None]] = []
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)

@@ -23,6 +23,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.longest = 0.0
+        self._looked = time.monotonic()
 
     @contextlib.contextmanager
     def called(self) -> Iterator[None]:
