@@ -13,6 +13,7 @@ import datetime as dt
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -70,13 +71,13 @@ def java_behind_tls() -> Iterator[tuple[str, ...]]:
     with java() as (address, control), tempfile.TemporaryDirectory() as folder:
         parts = urlsplit(address)
         command = [sys.executable, str(Path(__file__).parent / "terminator.py"), str(parts.port), folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as processes:
+            assert processes.stdout is not None
             try:
-                port = process.stdout.readline().strip()
+                port = processes.stdout.readline().strip()
                 yield f"https://localhost:{port}{parts.path}", control, f"{folder}/ca.pem"
             finally:
-                process.terminate()
+                os.killpg(processes.pid, signal.SIGTERM)
 
 
 SERVERS = {"java": java, "java, TLS": java_behind_tls, "sandbox": sandbox}

@@ -20,6 +20,7 @@ from chat_core._model.errors import (
     TransportError,
 )
 from chat_core._model.events import EndReason, ErrorInfo, Event
+from chat_core._session.changes import Changes
 from chat_core._session.continuity import Continuity
 from chat_core._session.guard import Guarded
 from chat_core._session.log import EventLog
@@ -66,7 +67,7 @@ class Flow:
         self._begun = 0
         self._answered = 0
         self._receiver: asyncio.Task[None] | None = None
-        self._waiters: list[asyncio.Future[None]] = []
+        self._changes = Changes()
         self._refusals = 0
         self._stopped = False
         #: The visitor is leaving: when the server closes the chat now, this is why.
@@ -131,16 +132,8 @@ class Flow:
 
     async def changed(self) -> None:
         """Wait until the machine was told something."""
-        if self._stopped:
-            return
-        waiter = self._loop.create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter in self._waiters:  # who woke the others has taken all of them out
-                self._waiters.remove(waiter)
-            raise
+        if not self._stopped:
+            await self._changes.next()
 
     async def link(self) -> bool:
         """Wait for a link; False when the session is over first."""
@@ -197,7 +190,7 @@ class Flow:
             if task is not asyncio.current_task():
                 task.cancel()
         await asyncio.gather(*(task for task in tasks if task is not asyncio.current_task()), return_exceptions=True)
-        self._tell()
+        self._changes.tell()
 
     async def _receive(self) -> None:
         taken = 0
@@ -248,7 +241,7 @@ class Flow:
         if self._fetch is None and not self._stopped and (position := self._machine.fetch_due(now)) is not None:
             self._fetch = self._loop.create_task(self._ask(position), name="chat-core: fetch the transcript")
         self._set_timer()
-        self._tell()
+        self._changes.tell()
 
     def _set_timer(self) -> None:
         at = math.inf if self._stopped else self._machine.wakeup()
@@ -297,11 +290,3 @@ class Flow:
                 self.end_now(EndReason.LOST, ErrorInfo(code=failure.code, description=failure.description))
         else:
             self._take(self._machine.fetch_failed(self._loop.time(), refused=refused))
-
-    def _tell(self) -> None:
-        if not self._waiters:
-            return
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)

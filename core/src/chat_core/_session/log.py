@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from chat_core._model.events import ContinuityLost, Event, LossReason, ParticipantTyping
 from chat_core._session.callers import current_caller
+from chat_core._session.changes import Changes
 
 __all__ = ["Cursor", "EventLog"]
 
@@ -83,8 +84,8 @@ class EventLog:
         self._typing: dict[object, _Node] = {}
         #: Open readers. A reader that was forgotten rather than closed must not hold ``delivered`` back.
         self.cursors: WeakSet[Cursor] = WeakSet()
-        # A list: there are few of them, and an empty set takes four times as much of each session.
-        self._waiters: list[asyncio.Future[None]] = []
+        #: Told when an event was added, and when nothing can follow.
+        self.changes = Changes()
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)
         #: How far readers had come that were cut off; None while there are none.
@@ -152,7 +153,7 @@ class EventLog:
         """Put events at the end and wake whoever waits for them."""
         for event in events:
             self._append(event)
-        self._wake()
+        self.changes.tell()
 
     def _append(self, event: Event) -> None:
         assert not self.closed
@@ -186,13 +187,13 @@ class EventLog:
         """
         self.closed = True
         self.failure = failure
-        self._wake()
+        self.changes.tell()
 
     def cut_off(self) -> None:
         """End every reader where it stands: what it has not been handed is left to who takes the session up."""
         for cursor in list(self.cursors):
             self.cut(cursor)
-        self._wake()
+        self.changes.tell()
 
     def cut(self, cursor: Cursor) -> None:
         """End a reader where it stands. What it has not finished does not count as delivered, also when it has gone."""
@@ -239,24 +240,6 @@ class EventLog:
         old.evicted = True
         old.next = None
         self.front = first
-
-    def _wake(self) -> None:
-        if not self._waiters:
-            return
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    async def changed(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except BaseException:
-            if waiter in self._waiters:  # who woke the others has taken all of them out
-                self._waiters.remove(waiter)
-            raise
 
 
 class Cursor:
@@ -338,7 +321,7 @@ class Cursor:
             if self._log.closed and not self._behind():
                 return None
             if not self._behind():
-                await self._log.changed()
+                await self._log.changes.next()
         return None
 
     def close(self) -> None:

@@ -389,7 +389,7 @@ async def until_over(session: Session) -> None:
     """Wait until the session has ended or is detached."""
     log = session._engine.log  # noqa: SLF001 - no reader: one would count what it is handed as delivered
     while not log.closed:
-        await log.changed()
+        await log.changes.next()
     await session._engine.detach()  # noqa: SLF001 - also waits for an end or a detaching that is under way
 
 
