@@ -253,8 +253,9 @@ def test_an_idle_connection_is_given_up_after_a_while(monkeypatch):
 
 
 def test_idle_connections_are_closed_though_nobody_asks_for_one(monkeypatch):
-    """An idle session over long polling costs one connection, not two: with TLS each takes a quarter of a MiB."""
+    """One after the other, and no timer is left."""
     monkeypatch.setattr(http11, "KEEP_ALIVE", 0.2)
+    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
 
     async def main() -> None:
         async with Server(polite) as server, client() as transport:
@@ -264,6 +265,52 @@ def test_idle_connections_are_closed_though_nobody_asks_for_one(monkeypatch):
             assert not transport._open
             assert transport._sweeper is None, "no timer where nothing is idle"
             assert await post(transport, server.url) == b"ok"
+
+    run(main)
+
+
+def test_one_beside_a_held_poll_is_closed_earlier_than_the_only_one(monkeypatch):
+    """An idle session over long polling costs one connection, not two: with TLS each takes a quarter of a MiB."""
+    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
+    held, answered = asyncio.Event(), asyncio.Event()
+
+    async def holding(peer: Peer) -> None:
+        await peer.request()
+        held.set()
+        await answered.wait()
+        peer.send(ANSWER)
+        await polite(peer)
+
+    async def main() -> None:
+        async with Server(holding, polite) as server, client() as transport:
+            poll = asyncio.ensure_future(post(transport, server.url))
+            await held.wait()
+            await post(transport, server.url)
+            assert server.open == 2
+            await until(lambda: server.open == 1)
+            answered.set()
+            assert await poll == b"ok"
+            (only,) = transport._open
+            assert transport._sweeps_at == only.idle_since + http11.KEEP_ALIVE
+            await post(transport, server.url)
+            assert server.connections == 2, "the one that held the poll is still there"
+
+    run(main)
+
+
+def test_of_idle_connections_the_youngest_is_kept_longest(monkeypatch):
+    """Also where the timer was set for the only one before there were others."""
+    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
+
+    async def main() -> None:
+        async with Server(polite) as server, client() as transport:
+            await post(transport, server.url)
+            assert await asyncio.gather(*(post(transport, server.url) for _ in range(3))) == [b"ok"] * 3
+            youngest = next(iter(transport._idle.values()))[-1]
+            await until(lambda: server.open == 1)
+            assert transport._open == {youngest}
+            await post(transport, server.url)
+            assert server.connections == 3
 
     run(main)
 

@@ -27,8 +27,11 @@ __all__ = ["Http11Transport"]
 #: Connections to the server at a time: one is held by a poll, one sends; a third spares a wait after an abandoned one.
 MAX_CONNECTIONS: Final = 4
 #: Seconds that an idle connection is kept: longer than between two polls over REST, and shorter than servers keep one
-#: (Jetty 30 s). Over long polling an idle session has one connection then, where TLS costs a quarter of a MiB for each.
+#: (Jetty 30 s).
 KEEP_ALIVE: Final = 15.0
+#: The same for one beside others, where TLS costs a quarter of a MiB for each. Over long polling a session in which
+#: nothing happens needs a second one for a moment in each minute, when it asks for its position while a poll is held.
+KEEP_SPARE: Final = 5.0
 #: Bytes of an answer's head, at most (RP-11).
 MAX_HEAD: Final = 100 * 1024
 #: Bytes that may wait to be taken before reading is paused.
@@ -257,8 +260,9 @@ class Http11Transport:
         self._open: set[_Connection] = set()
         self._opening = 0
         self._waiting: list[asyncio.Future[None]] = []
-        #: Ends connections that have been idle for long; there while any is idle.
+        #: Ends connections that have been idle for long, at this time; there while any is idle.
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweeps_at = 0.0
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -367,8 +371,7 @@ class Http11Transport:
         """Take a connection back whose answer was read, or given up."""
         if connection.recycle() and not self._closed:
             self._idle.setdefault(origin, []).append(connection)
-            if self._sweeper is None:
-                self._sweep_at(connection.idle_since + KEEP_ALIVE)
+            self._sweep_at(self._idle_until(connection))
             self._free()
         else:
             self._drop(connection)
@@ -378,7 +381,15 @@ class Http11Transport:
         self._open.discard(connection)
         self._free()
 
+    def _idle_until(self, connection: _Connection) -> float:
+        return connection.idle_since + (KEEP_ALIVE if len(self._open) == 1 else KEEP_SPARE)
+
     def _sweep_at(self, when: float) -> None:
+        if self._sweeper is not None:
+            if self._sweeps_at <= when:
+                return
+            self._sweeper.cancel()
+        self._sweeps_at = when
         self._sweeper = asyncio.get_running_loop().call_at(when, self._sweep)
 
     def _sweep(self) -> None:
@@ -386,11 +397,11 @@ class Http11Transport:
         self._sweeper = None
         now = asyncio.get_running_loop().time()
         for idle in self._idle.values():
-            while idle and (idle[0].is_closed or idle[0].idle_since + KEEP_ALIVE <= now):
+            while idle and (idle[0].is_closed or self._idle_until(idle[0]) <= now):
                 self._drop(idle.pop(0))
-        left = [idle[0].idle_since for idle in self._idle.values() if idle]
-        if left:
-            self._sweep_at(min(left) + KEEP_ALIVE)
+        for idle in self._idle.values():
+            if idle:
+                self._sweep_at(self._idle_until(idle[0]))
 
     def _drop_an_idle_one(self) -> bool:
         """Make room: a connection to another server waits for nothing."""
