@@ -1,4 +1,4 @@
-"""Where the time of an event goes: ``python benchmarks/breakdown.py [--write]`` prints microseconds of processor time.
+"""Where an event's time goes, in microseconds of processor: ``python benchmarks/breakdown.py [--rounds 9] [--write]``.
 
 A session on a WebSocket to the sandbox, in this process, is handed frames as the Java server sends them, as if they had
 been read from its socket; no network and no other process disturb. Each stage is measured by itself, over the same
@@ -38,7 +38,6 @@ from chat_transport_cometd._dialect import GmsDialect
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "measured" / "performance.json"
 CHANNEL = "/service/chatV2/customer-support"
-ROUNDS = 9
 EVENTS = 9000
 #: The stages, as they are shown.
 FRAMES, JSON, MESSAGES = "WebSocket frames (websockets)", "JSON", "JSON (bounded), as Bayeux messages"
@@ -157,7 +156,7 @@ async def whole(session: chat_core.Session, some: Burst, events: AsyncIterator[E
     return time.process_time() - began
 
 
-async def measure() -> dict[str, float]:
+async def measure(rounds: int) -> dict[str, float]:
     """Return each stage's microseconds per event."""
     stages = {FRAMES: timed(websocket), JSON: timed(plain_json), MESSAGES: timed(bayeux), EVENTS_OF: Translator()}
     seconds: dict[str, list[float]] = {name: [] for name in (*stages, WHOLE)}
@@ -169,7 +168,7 @@ async def measure() -> dict[str, float]:
     ):
         events = session.events()
         first = 1 + (await anext(events)).index  # its own joining
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             some = burst(first)
             first += EVENTS
             for name, stage in stages.items():
@@ -189,9 +188,10 @@ async def measure() -> dict[str, float]:
 def main() -> int:
     """Measure, print, and write the report where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--write", action="store_true", help=f"write {REPORT.relative_to(ROOT)}")
     given = parser.parse_args()
-    found = asyncio.run(measure())
+    found = asyncio.run(measure(given.rounds))
     for name, value in found.items():
         sys.stdout.write(f"{name:{max(map(len, found))}}{value:8.2f}\n")
     if given.write:
@@ -201,7 +201,7 @@ def main() -> int:
             "commit": subprocess.run(
                 ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
             ).stdout.strip(),
-            "rounds": ROUNDS,
+            "rounds": given.rounds,
             "microseconds": {name: round(value, 2) for name, value in found.items()},
         }
         REPORT.write_text(json.dumps(report, indent=2) + "\n", "utf-8")

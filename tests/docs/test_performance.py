@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from types import ModuleType
@@ -91,3 +93,22 @@ def test_the_longest_bar_is_as_long_as_any(performance: ModuleType):
     name = "{http://www.w3.org/2000/svg}"
     widths = [float(one.get("width")) for one in svg.iter(f"{name}rect") if one.get("height") == "13"]
     assert widths == [float(performance.LONGEST), performance.LONGEST / 2]
+
+
+def test_the_breakdown_can_be_made_anew():
+    """It reaches into the client where nothing public does; its stages are those of the page and make up the whole."""
+    done = subprocess.run(
+        [sys.executable, str(DOCS.parent / "benchmarks" / "breakdown.py"), "--rounds", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.rpartition(" ") for line in done.stdout.splitlines()]
+    measured = {name.strip(): float(value) for name, _, value in lines}
+    shown = json.loads((DOCS / "measured" / "performance.json").read_text("utf-8"))["breakdown"]["microseconds"]
+    assert list(measured) == list(shown)
+    *stages, whole, floor = measured.values()
+    assert sum(stages) == pytest.approx(whole, abs=0.05)
+    assert floor > 0
