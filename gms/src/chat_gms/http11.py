@@ -31,7 +31,7 @@ MAX_CONNECTIONS: Final = 4
 KEEP_ALIVE: Final = 15.0
 #: The same for one beside others, where TLS costs a quarter of a MiB for each. Over long polling a session in which
 #: nothing happens needs a second one for a moment in each minute, when it asks for its position while a poll is held.
-KEEP_SPARE: Final = 5.0
+KEEP_SPARE: Final = 2.0
 #: Bytes of an answer's head, at most (RP-11).
 MAX_HEAD: Final = 100 * 1024
 #: Bytes that may wait to be taken before reading is paused.
