@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import os
@@ -19,9 +20,10 @@ CHANNEL = "/service/chatV2/customer-support"
 BURSTS = 5
 #: Messages that are sent before any counts.
 WARM_UP = 50
-#: Seconds after which a client over long polling has closed the connection that nobody uses: both Python clients close
-#: it after 15.
+#: Seconds after which a client over long polling has closed the connection that nobody uses: the peer does so after 15.
 SETTLES = {"ws": 2.0, "lp": 20.0, "rest": 40.0}
+#: Returns what is free to the system: of glibc, which Linux has mostly.
+_give_back = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
 REQUEST = {"operation": "requestChat", "nickname": "Ada"}
 
 
@@ -50,7 +52,13 @@ def quantiles(values: Sequence[float]) -> dict[str, float]:
 
 
 def resident() -> int:
-    """Return the bytes of this process that are in memory."""
+    """Return the bytes of this process that are in memory, garbage and what is free in it aside.
+
+    How much is free and yet not returned to the system depends on what there was once, thus on how fast sessions were
+    opened: over TLS it can be as much as they take.
+    """
+    gc.collect()
+    _give_back(0)
     return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -104,7 +112,6 @@ async def weigh(
 ) -> dict[str, Any]:
     """Measure memory and processor of sessions in which nothing happens, once they have settled."""
     warm = await start(-1)
-    gc.collect()
     before = resident()
     began, cpu = time.perf_counter(), time.process_time()
     sessions: list[Any] = []
@@ -112,7 +119,6 @@ async def weigh(
         sessions += await asyncio.gather(*(start(number) for number in range(first, min(first + 20, n))))
     opened, opening = time.perf_counter() - began, time.process_time() - cpu
     await asyncio.sleep(SETTLES[carrier])
-    gc.collect()
     kib = (resident() - before) / n / 1024
     cpu = time.process_time()
     await asyncio.sleep(10)
