@@ -41,14 +41,14 @@ async def serve(listening: socket.socket, upstream: int, context: ssl.SSLContext
         there, back = await asyncio.open_connection("127.0.0.1", upstream)
         await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
 
-    server = await asyncio.start_server(take, sock=listening, ssl=context)
+    server = await asyncio.start_server(take, sock=listening, ssl=context, backlog=1024)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     _, port, place = sys.argv
     encrypted = settled(Path(place))
-    shared = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    shared = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{shared.getsockname()[1]}\n")
     sys.stdout.flush()
     os.fork()

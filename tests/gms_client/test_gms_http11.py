@@ -94,11 +94,18 @@ class Server:
 
 
 async def post(
-    transport: Http11Transport, url: str, content: Any = b"x", *, read: float = PATIENCE, pool: float | None = PATIENCE
+    transport: Http11Transport,
+    url: str,
+    content: Any = b"x",
+    *,
+    read: float = PATIENCE,
+    pool: float | None = PATIENCE,
+    seldom: bool = False,
 ) -> bytes:
     """Send a request and read the answer."""
     timeout = {"connect": PATIENCE, "read": read, "write": PATIENCE, "pool": pool}
-    request = httpx.Request("POST", url, content=content, extensions={"timeout": timeout})
+    extensions = {"timeout": timeout, **({http11.SELDOM: True} if seldom else {})}
+    request = httpx.Request("POST", url, content=content, extensions=extensions)
     response = await transport.handle_async_request(request)
     try:
         return b"".join([piece async for piece in response.stream])  # type: ignore[union-attr]
@@ -253,9 +260,8 @@ def test_an_idle_connection_is_given_up_after_a_while(monkeypatch):
 
 
 def test_idle_connections_are_closed_though_nobody_asks_for_one(monkeypatch):
-    """One after the other, and no timer is left."""
+    """No timer is left either."""
     monkeypatch.setattr(http11, "KEEP_ALIVE", 0.2)
-    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
 
     async def main() -> None:
         async with Server(polite) as server, client() as transport:
@@ -269,9 +275,9 @@ def test_idle_connections_are_closed_though_nobody_asks_for_one(monkeypatch):
     run(main)
 
 
-def test_one_beside_a_held_poll_is_closed_earlier_than_the_only_one(monkeypatch):
-    """An idle session over long polling costs one connection, not two: with TLS each takes a quarter of a MiB."""
-    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
+@contextlib.asynccontextmanager
+async def held_poll(transport: Http11Transport) -> AsyncIterator[Server]:
+    """A server that holds the first request; the answer comes at the end."""
     held, answered = asyncio.Event(), asyncio.Event()
 
     async def holding(peer: Peer) -> None:
@@ -281,36 +287,77 @@ def test_one_beside_a_held_poll_is_closed_earlier_than_the_only_one(monkeypatch)
         peer.send(ANSWER)
         await polite(peer)
 
+    async with Server(holding, polite) as server:
+        poll = asyncio.ensure_future(post(transport, server.url))
+        await held.wait()
+        yield server
+        answered.set()
+        assert await poll == b"ok"
+
+
+@pytest.fixture
+def kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is kept is closed while a test runs."""
+    monkeypatch.setattr(http11, "KEEP_ALIVE", 3600.0)
+
+
+@pytest.mark.usefixtures("kept_for_ever")
+def test_a_seldom_request_beside_a_held_poll_keeps_no_connection():
+    """An idle session over long polling costs one connection, not two: with TLS each takes a quarter of a MiB."""
+
     async def main() -> None:
-        async with Server(holding, polite) as server, client() as transport:
-            poll = asyncio.ensure_future(post(transport, server.url))
-            await held.wait()
-            await post(transport, server.url)
-            assert server.open == 2
+        async with client() as transport, held_poll(transport) as server:
+            await post(transport, server.url, seldom=True)
             await until(lambda: server.open == 1)
-            answered.set()
-            assert await poll == b"ok"
-            (only,) = transport._open
-            assert transport._sweeps_at == only.idle_since + http11.KEEP_ALIVE
-            await post(transport, server.url)
-            assert server.connections == 2, "the one that held the poll is still there"
+            await post(transport, server.url, seldom=True)
+            assert server.connections == 3
+            await until(lambda: server.open == 1)
 
     run(main)
 
 
-def test_of_idle_connections_the_youngest_is_kept_longest(monkeypatch):
-    """Also where the timer was set for the only one before there were others."""
-    monkeypatch.setattr(http11, "KEEP_SPARE", 0.1)
+@pytest.mark.usefixtures("kept_for_ever")
+def test_what_a_conversation_uses_is_kept_beside_a_held_poll():
+    """The next message takes it, and so does a seldom request, which does not end it."""
 
     async def main() -> None:
-        async with Server(polite) as server, client() as transport:
+        async with client() as transport, held_poll(transport) as server:
+            for seldom in (False, False, True, False):
+                await post(transport, server.url, seldom=seldom)
+            assert server.connections == 2
+            assert server.open == 2
+
+    run(main)
+
+
+def test_a_seldom_request_does_not_prolong_what_is_kept(monkeypatch):
+    """The one that was used for a message before closes when it would have closed without it."""
+    monkeypatch.setattr(http11, "KEEP_ALIVE", 0.5)
+
+    async def main() -> None:
+        async with client() as transport, held_poll(transport) as server:
             await post(transport, server.url)
-            assert await asyncio.gather(*(post(transport, server.url) for _ in range(3))) == [b"ok"] * 3
-            youngest = next(iter(transport._idle.values()))[-1]
-            await until(lambda: server.open == 1)
-            assert transport._open == {youngest}
-            await post(transport, server.url)
-            assert server.connections == 3
+            (used,) = next(iter(transport._idle.values()))
+            used_at = used.used_at
+            while not used.is_closed:
+                await post(transport, server.url, seldom=True)
+            assert used.idle_since > used_at, "it was taken"
+            assert used.used_at == used_at
+
+    run(main)
+
+
+@pytest.mark.usefixtures("kept_for_ever")
+def test_the_only_connection_is_kept_whatever_it_carried():
+    """The poll that follows takes it. Once there is another one, to whatever server, it is closed."""
+
+    async def main() -> None:
+        async with client() as transport, Server(polite) as server:
+            await post(transport, server.url, seldom=True)
+            await post(transport, server.url, seldom=True)
+            assert server.connections == 1
+            async with held_poll(transport):
+                await until(lambda: server.open == 0)
 
     run(main)
 

@@ -22,7 +22,7 @@ from attrs import frozen
 from chat_core._contracts.connection import ConnectionOptions
 from chat_core._model.errors import AmbiguousError, ConnectError, NotSentError, OptionError, ProtocolError
 from chat_gms.asked import CookieBox, retry_after
-from chat_gms.http11 import Http11Transport
+from chat_gms.http11 import SELDOM, Http11Transport
 from chat_gms.hushing import hushed
 from chat_gms.inflating import Inflater
 
@@ -182,6 +182,7 @@ class HttpLink:
         timeout: float,
         length: int | None = None,
         begun: Callable[[], None] | None = None,
+        seldom: bool = False,
     ) -> Answer:
         """Send a request and read the whole answer.
 
@@ -192,6 +193,7 @@ class HttpLink:
             timeout: seconds of silence.
             length: bytes of an iterable body.
             begun: called when the head of the answer has come.
+            seldom: no connection is kept for another one of the kind, where there is one besides.
 
         Raises:
             NotSentError: it never left: no connection, 429 (too many requests), or the server has asked with an earlier
@@ -199,7 +201,7 @@ class HttpLink:
             AmbiguousError: it may have arrived.
             ProtocolError: the answer is too large.
         """
-        exchange = self._post(url, content, content_type, timeout, length, begun=begun)
+        exchange = self._post(url, content, content_type, timeout, length, begun=begun, seldom=seldom)
         return await self._told(exchange, timeout, length)
 
     async def _post(
@@ -211,8 +213,9 @@ class HttpLink:
         length: int | None,
         *,
         begun: Callable[[], None] | None,
+        seldom: bool,
     ) -> Answer:
-        response = await self._begin(url, content, content_type, timeout, length)
+        response = await self._begin(url, content, content_type, timeout, length, seldom=seldom)
         try:
             if begun is not None:
                 begun()
@@ -324,7 +327,14 @@ class HttpLink:
         return problem
 
     async def _begin(
-        self, url: str, content: bytes | AsyncIterable[bytes], content_type: str, timeout: float, length: int | None
+        self,
+        url: str,
+        content: bytes | AsyncIterable[bytes],
+        content_type: str,
+        timeout: float,
+        length: int | None,
+        *,
+        seldom: bool = False,
     ) -> Any:
         """Send a request and return the answer, whose body is the caller's to read and close."""
         if self._closed:
@@ -337,6 +347,8 @@ class HttpLink:
             **dict.fromkeys(("read", "write"), timeout),
         }
         extensions: dict[str, Any] = {"timeout": timeouts}
+        if seldom:
+            extensions[SELDOM] = True
         if (check := self._check_send) is not None:
             check()
             # Again once there is a connection, which may have taken long to make.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -22,16 +23,17 @@ from chat_gms.buffers import read_buffer
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Http11Transport"]
+__all__ = ["SELDOM", "Http11Transport"]
 
 #: Connections to the server at a time: one is held by a poll, one sends; a third spares a wait after an abandoned one.
 MAX_CONNECTIONS: Final = 4
 #: Seconds that an idle connection is kept: longer than between two polls over REST, and shorter than servers keep one
 #: (Jetty 30 s).
 KEEP_ALIVE: Final = 15.0
-#: The same for one beside others, where TLS costs a quarter of a MiB for each. Over long polling a session in which
-#: nothing happens needs a second one for a moment in each minute, when it asks for its position while a poll is held.
-KEEP_SPARE: Final = 2.0
+#: Extension of a request that nothing of the kind is expected to follow soon: its connection is kept beside others only
+#: as long as what it carried before would have kept it. Over long polling a session in which nothing happens asks for
+#: its position once a minute while a poll is held, and TLS costs a quarter of a MiB for each connection.
+SELDOM: Final = "chat_gms.seldom"
 #: Bytes of an answer's head, at most (RP-11).
 MAX_HEAD: Final = 100 * 1024
 #: Bytes that may wait to be taken before reading is paused.
@@ -63,6 +65,9 @@ class _Connection(asyncio.BufferedProtocol):
         #: Whether an answer is awaited, or its body not yet given up.
         self._busy = False
         self.idle_since = 0.0
+        #: When it was last used for more than a seldom request.
+        self.used_at = -math.inf
+        self._seldom = False
 
     # What asyncio calls
 
@@ -118,6 +123,7 @@ class _Connection(asyncio.BufferedProtocol):
     async def send(self, request: httpx.Request, timeout: float | None) -> None:
         """Send a request."""
         self._busy = True
+        self._seldom = SELDOM in request.extensions
         try:
             await self._send(request, timeout)
         except self._library.WriteError:
@@ -159,6 +165,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._resume()
         self._busy = False
         self.idle_since = self._loop.time()
+        if not self._seldom:
+            self.used_at = self.idle_since
         return True
 
     def close(self) -> None:
@@ -260,9 +268,9 @@ class Http11Transport:
         self._open: set[_Connection] = set()
         self._opening = 0
         self._waiting: list[asyncio.Future[None]] = []
-        #: Ends connections that have been idle for long, at this time; there while any is idle.
+        #: Ends connections that have been idle for long, at this time or earlier; there while any is idle.
         self._sweeper: asyncio.TimerHandle | None = None
-        self._sweeps_at = 0.0
+        self._sweeps_at = math.inf
         self._closed = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -313,7 +321,7 @@ class Http11Transport:
             idle = self._idle.get(origin, [])
             while idle:
                 connection = idle.pop()
-                if not connection.is_closed and loop.time() - connection.idle_since < KEEP_ALIVE:
+                if self._kept_until(connection) > loop.time():
                     return connection
                 self._drop(connection)
             if len(self._open) + self._opening < MAX_CONNECTIONS or self._drop_an_idle_one():
@@ -365,13 +373,14 @@ class Http11Transport:
             connection.close()
             raise RuntimeError("the transport is closed")
         self._open.add(connection)
+        self._tidy()  # there are others now
         return connection
 
     def give_back(self, origin: tuple[str, str, int], connection: _Connection) -> None:
         """Take a connection back whose answer was read, or given up."""
         if connection.recycle() and not self._closed:
             self._idle.setdefault(origin, []).append(connection)
-            self._sweep_at(self._idle_until(connection))
+            self._tidy()
             self._free()
         else:
             self._drop(connection)
@@ -381,27 +390,34 @@ class Http11Transport:
         self._open.discard(connection)
         self._free()
 
-    def _idle_until(self, connection: _Connection) -> float:
-        return connection.idle_since + (KEEP_ALIVE if len(self._open) == 1 else KEEP_SPARE)
-
-    def _sweep_at(self, when: float) -> None:
-        if self._sweeper is not None:
-            if self._sweeps_at <= when:
-                return
-            self._sweeper.cancel()
-        self._sweeps_at = when
-        self._sweeper = asyncio.get_running_loop().call_at(when, self._sweep)
+    def _tidy(self) -> None:
+        """Close idle connections that are not kept any longer, and have it done again when the next one is due."""
+        now = asyncio.get_running_loop().time()
+        due = math.inf
+        for idle in self._idle.values():
+            for connection in tuple(idle):
+                until = self._kept_until(connection)
+                if until <= now:
+                    idle.remove(connection)
+                    self._drop(connection)
+                else:
+                    due = min(due, until)
+        if due < self._sweeps_at:
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+            self._sweeps_at = due
+            self._sweeper = asyncio.get_running_loop().call_at(due, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what has been idle for long. The list's first is what has been so longest."""
         self._sweeper = None
-        now = asyncio.get_running_loop().time()
-        for idle in self._idle.values():
-            while idle and (idle[0].is_closed or self._idle_until(idle[0]) <= now):
-                self._drop(idle.pop(0))
-        for idle in self._idle.values():
-            if idle:
-                self._sweep_at(self._idle_until(idle[0]))
+        self._sweeps_at = math.inf
+        self._tidy()
+
+    def _kept_until(self, connection: _Connection) -> float:
+        if connection.is_closed:
+            return -math.inf
+        others = sum(not one.is_closed for one in self._open) - 1
+        return (connection.used_at if others else connection.idle_since) + KEEP_ALIVE
 
     def _drop_an_idle_one(self) -> bool:
         """Make room: a connection to another server waits for nothing."""

@@ -99,7 +99,7 @@ class Road:
         self._peer.roads.append(self)
         self._peer.opened.append((now(), self.name))
 
-    async def send(self, messages: list[Message], *, timeout: float) -> None:
+    async def send(self, messages: list[Message], *, timeout: float, seldom: bool = False) -> None:
         del timeout
         self._peer.requests.append((now(), self.name, messages))
         if self._peer.stuck:

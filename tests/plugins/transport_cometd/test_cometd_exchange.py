@@ -64,7 +64,7 @@ def test_an_answer_without_an_id_shows_that_the_link_lives():
         class Quick:
             name = "websocket"
 
-            async def send(self, messages: list[Any], *, timeout: float) -> None:
+            async def send(self, messages: list[Any], *, timeout: float, seldom: bool = False) -> None:
                 del timeout
                 exchange.wire.messages([{"channel": message["channel"], "successful": True} for message in messages])
 

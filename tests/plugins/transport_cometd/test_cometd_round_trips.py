@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import chat_core
+from chat_gms import http11
 from chat_gms.http11 import Http11Transport
 from chat_sandbox import Sandbox
 from chat_transport_cometd import _link
@@ -32,12 +33,12 @@ def test_three_round_trips_open_a_chat_and_take_one_up(
     method = "begin" if polls else "send"
     send, connect = getattr(carrier, method), Http11Transport._connect
 
-    def noted(self, messages, *, timeout):
+    def noted(self, messages, **details: Any):
         if (
             polls or messages[0].get("advice") or messages[0]["channel"] != "/meta/connect"
         ):  # one beside it delays nothing
             sent.append([message["channel"] for message in messages])
-        return send(self, messages, timeout=timeout)
+        return send(self, messages, **details)
 
     async def connected(self, *arguments: Any):
         connections.append(arguments)
@@ -74,10 +75,10 @@ def test_a_link_over_which_nothing_is_published_polls_all_the_same(monkeypatch: 
     polled = asyncio.Event()
     begin, publish = LongPolling.begin, _link.Link.publish
 
-    def noted(self, messages, *, timeout):
+    def noted(self, messages, **details: Any):
         if messages[0]["channel"] == "/meta/connect":
             polled.set()
-        return begin(self, messages, timeout=timeout)
+        return begin(self, messages, **details)
 
     async def late(self, *arguments: Any, **options: Any):
         await polled.wait()
@@ -92,5 +93,43 @@ def test_a_link_over_which_nothing_is_published_polls_all_the_same(monkeypatch: 
                 server_url=sandbox.cometd_url, disable_websockets=True, state_storage="memory"
             )
             await session.leave()
+
+    asyncio.run(main())
+
+
+def test_an_idle_session_over_long_polling_keeps_one_connection(monkeypatch: pytest.MonkeyPatch):
+    """A question about the transcript takes a second one for a moment: one is asked in each minute of silence."""
+    monkeypatch.setattr(http11, "KEEP_ALIVE", 3600.0)
+    pools: list[Http11Transport] = []
+    made, connect = Http11Transport.__init__, Http11Transport._connect
+    opened = 0
+
+    def noted(self, *arguments: Any, **options: Any):
+        pools.append(self)
+        made(self, *arguments, **options)
+
+    async def connected(self, *arguments: Any):
+        nonlocal opened
+        opened += 1
+        return await connect(self, *arguments)
+
+    monkeypatch.setattr(Http11Transport, "__init__", noted)
+    monkeypatch.setattr(Http11Transport, "_connect", connected)
+
+    async def main() -> None:
+        async with (
+            Sandbox(agent=None) as sandbox,
+            asyncio.timeout(20),
+            chat_core.start_session(
+                server_url=sandbox.cometd_url, disable_websockets=True, state_storage="memory"
+            ) as session,
+        ):
+            (pool,) = pools
+            await session.get_transcript()
+            while opened < 2 or len(pool._open) > 1:
+                await asyncio.sleep(0.01)
+            assert opened == 2
+            await session.send_message("a conversation keeps it")
+            assert len(pool._open) == 2
 
     asyncio.run(main())

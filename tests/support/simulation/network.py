@@ -242,7 +242,7 @@ class SimulatedWebSocket:
         self._watcher = loop.create_task(self._watch(connection), name="simulated websocket")
         network.on_the_server(connection, self._bring_down(connection))
 
-    async def send(self, messages: list[Message], *, timeout: float) -> None:
+    async def send(self, messages: list[Message], *, timeout: float, seldom: bool = False) -> None:
         connection = self._connection
         if connection is None or self._closed or connection.broken.done():
             raise NotSentError("the WebSocket is not open")

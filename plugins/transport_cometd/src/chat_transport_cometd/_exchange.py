@@ -163,12 +163,13 @@ class Exchange:
         if reply.done() and not reply.cancelled():
             reply.exception()  # seen: whoever waited may have left by another way
 
-    async def publish(self, message: Message, *, unanswered: float = UNANSWERED) -> Happening:
+    async def publish(self, message: Message, *, unanswered: float = UNANSWERED, seldom: bool = False) -> Happening:
         """Send a publication and wait for its reply. Without one the link counts as dead, whoever still waits.
 
         Args:
             message: of the engine.
             unanswered: the part of the network delay after which that is so.
+            seldom: as a carrier takes it.
 
         Raises:
             LostError, TimeoutError, TransportError: as ``request``.
@@ -185,7 +186,7 @@ class Exchange:
         limit = loop.call_later(self._network_delay, _expire, reply)
         try:
             # The carrier bounds itself: a request by its time limit, a frame by the connection, which ``_miss`` ends.
-            await carrier.send([message], timeout=self._network_delay)
+            await carrier.send([message], timeout=self._network_delay, seldom=seldom)
             happening = await reply
         except Exception:
             self._answered(request)  # by the carrier: it never left, something else answered, or the link broke

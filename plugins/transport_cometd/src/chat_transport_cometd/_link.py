@@ -195,7 +195,7 @@ class Link:
         began = self._now()
         try:
             unanswered = UNANSWERED_QUESTION if question and not self._slow else UNANSWERED
-            happening = await self._exchange.publish(message, unanswered=unanswered)
+            happening = await self._exchange.publish(message, unanswered=unanswered, seldom=question)
             if question:
                 self._slow = self._now() - began > UNANSWERED_QUESTION * self._network_delay
         except (LostError, TimeoutError) as error:

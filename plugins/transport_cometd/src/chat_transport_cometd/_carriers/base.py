@@ -65,12 +65,13 @@ class Carrier(Protocol):
         """
         ...
 
-    async def send(self, messages: list[Message], *, timeout: float) -> None:
+    async def send(self, messages: list[Message], *, timeout: float, seldom: bool = False) -> None:
         """Send messages together. The carrier may return before the replies are there, or after.
 
         Args:
             messages: go in one frame or request.
             timeout: seconds for the answer, where the carrier waits for it.
+            seldom: nothing of the kind is expected to follow soon, for which a connection would be kept.
 
         Raises:
             NotSentError: they never left.

@@ -65,9 +65,9 @@ class LongPolling:
     async def open(self) -> None:
         """Nothing to do: the first request connects."""
 
-    async def send(self, messages: list[Message], *, timeout: float) -> None:
+    async def send(self, messages: list[Message], *, timeout: float, seldom: bool = False) -> None:
         """POST the messages and hand over what the answer brings."""
-        request = self.begin(messages, timeout=timeout)
+        request = self.begin(messages, timeout=timeout, seldom=seldom)
         # Left to finish when whoever sends is cancelled: its answer may bring events, and httpx never gets the place of
         # a cancelled request back into its pool.
         try:
@@ -79,10 +79,10 @@ class LongPolling:
                 raise AmbiguousError("the connection was closed before the answer came") from None
             raise
 
-    def begin(self, messages: list[Message], *, timeout: float) -> asyncio.Task[None]:
+    def begin(self, messages: list[Message], *, timeout: float, seldom: bool = False) -> asyncio.Task[None]:
         """POST the messages in a task of its own, which is cancelled when the carrier is closed."""
         poll = messages[0]["channel"] == CONNECT
-        exchange = self._exchange(messages, timeout, self._note_answer if poll else None)
+        exchange = self._exchange(messages, timeout, self._note_answer if poll else None, seldom=seldom)
         request = asyncio.get_running_loop().create_task(exchange, name="chat-core: post")
         self._requests.add(request)
         if poll:
@@ -104,13 +104,16 @@ class LongPolling:
     def _note_answer(self) -> None:
         self._poll_is_answered = True
 
-    async def _exchange(self, messages: list[Message], timeout: float, begun: Callable[[], None] | None) -> None:
+    async def _exchange(
+        self, messages: list[Message], timeout: float, begun: Callable[[], None] | None, *, seldom: bool
+    ) -> None:
         answer = await self._http.post(
             self._url,
             encode(messages).encode(),
             content_type="application/json;charset=UTF-8",
             timeout=timeout,
             begun=begun,
+            seldom=seldom,
         )
         if answer.status != _OK:
             raise self._refused(answer)

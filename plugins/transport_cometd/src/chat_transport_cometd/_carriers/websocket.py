@@ -131,7 +131,13 @@ class WebSocket:
         if self._lost_early is not None:
             self.lost(self._lost_early)
 
-    async def send(self, messages: list[Message], *, timeout: float) -> None:  # noqa: ARG002 - the link waits
+    async def send(
+        self,
+        messages: list[Message],
+        *,
+        timeout: float,  # noqa: ARG002 - the link waits
+        seldom: bool = False,  # noqa: ARG002 - there is one connection, whatever it is for
+    ) -> None:
         """Send one frame; replies arrive by themselves."""
         if self._socket is None or self._socket.state is not State.OPEN:
             raise NotSentError("the WebSocket is not open")
