@@ -176,9 +176,10 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
         running = {pool.submit(fuzz, codec, given): codec for codec in chosen}
         for done in concurrent.futures.as_completed(running):
-            counts[running[done]] = done.result()
+            counts[running[done]] = counted = done.result()
             if given.report:
-                _report(counts, given, began)  # each time: a long run that is cut short has counted what it has
+                # Each time, and this one alone: a long run may be cut short, and another one beside it write as well.
+                _report({running[done]: counted}, given, began)
     failed = [codec for codec, count in counts.items() if count.pop("failed", False)]
     late = [
         codec
