@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 __all__ = ["Changes"]
 
@@ -15,7 +14,7 @@ class Changes:
     set and cleared takes four times as much memory of each session.
     """
 
-    __slots__: Final = ("_waiters",)
+    __slots__ = ("_waiters",)
 
     def __init__(self) -> None:
         # A list: there are few of them, and an empty set takes four times as much.

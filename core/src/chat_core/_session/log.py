@@ -85,7 +85,7 @@ class EventLog:
         #: Open readers. A reader that was forgotten rather than closed must not hold ``delivered`` back.
         self.cursors: WeakSet[Cursor] = WeakSet()
         #: Told when an event was added, and when nothing can follow.
-        self.changes = Changes()
+        self.changes: Changes = Changes()
         #: Epoch and index; the server began to count anew ``epoch`` times.
         self._delivered = (0, 0)
         #: How far readers had come that were cut off; None while there are none.
