@@ -126,7 +126,7 @@ def test_an_idle_session_over_long_polling_keeps_one_connection(monkeypatch: pyt
         ):
             (pool,) = pools
             await session.get_transcript()
-            while opened < 2 or len(pool._open) > 1:
+            while opened < 2 or [one._busy for one in pool._open] != [True]:  # the poll is held again, and alone
                 await asyncio.sleep(0.01)
             assert opened == 2
             await session.send_message("a conversation keeps it")
